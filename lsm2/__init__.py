@@ -1,0 +1,57 @@
+"""Embeddings and filled days from minute-level wearable recordings with holes in them.
+
+The public names load on first use, so that ``import lsm2`` stays light: it brings in neither torch, pandas,
+scikit-learn nor matplotlib.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lsm2.api import Model, coverage, embed, load_model, reconstruct
+    from lsm2.channels import CHANNELS, Channel, Schema
+    from lsm2.days import mask_nonwear
+    from lsm2.simulation import simulate
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CHANNELS",
+    "Channel",
+    "Model",
+    "Schema",
+    "__version__",
+    "coverage",
+    "embed",
+    "load_model",
+    "mask_nonwear",
+    "reconstruct",
+    "simulate",
+]
+
+_HOME = {
+    "CHANNELS": "lsm2.channels",
+    "Channel": "lsm2.channels",
+    "Schema": "lsm2.channels",
+    "mask_nonwear": "lsm2.days",
+    "simulate": "lsm2.simulation",
+    "Model": "lsm2.api",
+    "coverage": "lsm2.api",
+    "embed": "lsm2.api",
+    "load_model": "lsm2.api",
+    "reconstruct": "lsm2.api",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lsm2' has no attribute {name!r}; its public names: {', '.join(__all__)}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
