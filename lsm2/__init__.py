@@ -47,7 +47,7 @@ _HOME = {
 
 def __getattr__(name: str) -> object:
     if name not in _HOME:
-        raise AttributeError(f"module 'lsm2' has no attribute {name!r}; its public names: {', '.join(__all__)}")
+        raise AttributeError(f"module 'lsm2' has no attribute {name!r}; its names are {', '.join(__all__)}")
     value = getattr(import_module(_HOME[name]), name)
     globals()[name] = value
     return value

@@ -1,0 +1,137 @@
+"""Frames in files: parquet and CSV, chosen by the file name's ending."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+_PARQUET = (".parquet", ".pq")
+_CSV = (".csv", ".csv.gz")
+# pandas >= 2.1 restores `frame.attrs` from this key of the file's metadata.
+_ATTRS = b"PANDAS_ATTRS"
+
+
+def check_suffix(path: str | Path) -> None:
+    """Refuse a file name that is neither parquet nor CSV, before any work is done for it.
+
+    Args:
+        path: A file name; nothing is read.
+
+    Raises:
+        ValueError: If the name does not end in .parquet, .pq, .csv or .csv.gz.
+
+    >>> check_suffix("days.parquet")
+    >>> check_suffix("days.xlsx")
+    Traceback (most recent call last):
+    ...
+    ValueError: days.xlsx: a table's file name ends in .parquet, .pq, .csv, .csv.gz
+    """
+    if not str(path).lower().endswith(_PARQUET + _CSV):
+        endings = ", ".join(_PARQUET + _CSV)
+        raise ValueError(f"{path}: a table's file name ends in {endings}")
+
+
+def read_table(
+    path: str | Path, *, participant: str = "participant_id", timestamp: str = "timestamp"
+) -> pd.DataFrame:
+    """Read a recording from a parquet or CSV file.
+
+    A CSV's participants stay text, so that "007" remains "007", and its times are parsed here. A file of
+    times without participants becomes a frame with a DatetimeIndex, the form of one person's recording.
+
+    Args:
+        path: A .parquet, .pq, .csv or .csv.gz file.
+        participant: The column of participant ids.
+        timestamp: The column of times. A CSV without it may hold them in an unnamed first column.
+
+    Returns:
+        The frame as the file holds it: one row per participant and time.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is neither parquet nor CSV, cannot be read, or holds a time that is none.
+    """
+    path = Path(path)
+    check_suffix(path)
+    if not path.is_file():
+        what = "is a directory; give one file" if path.is_dir() else "no such file; check the path"
+        raise FileNotFoundError(f"{path}: {what}")
+    if str(path).lower().endswith(_PARQUET):
+        try:
+            frame = pd.read_parquet(path)
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path}: cannot be read as parquet ({error}); is the file whole?") from error
+    else:
+        try:
+            frame = pd.read_csv(path, dtype={participant: str}, low_memory=False)
+        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: cannot be read as CSV ({error}); separate values by commas") from error
+        if timestamp not in frame and str(frame.columns[0]).startswith("Unnamed: "):
+            frame = frame.rename(columns={frame.columns[0]: timestamp})
+    if timestamp in frame:
+        if not pd.api.types.is_datetime64_any_dtype(frame[timestamp]):
+            frame[timestamp] = _parse_times(frame[timestamp], where=f"{path}, column {timestamp!r}")
+        if participant not in frame and isinstance(frame.index, pd.RangeIndex):
+            frame = frame.set_index(timestamp)
+    return frame
+
+
+def _parse_times(text: pd.Series, *, where: str) -> pd.Series:
+    if pd.api.types.is_numeric_dtype(text):
+        raise ValueError(
+            f"{where}: holds numbers, not times; convert them first, "
+            "for seconds since 1970 with pandas.to_datetime(column, unit='s')"
+        )
+    # Offsets that change with summer time leave one absolute clock: UTC.
+    utc = text.astype(str).str.extract(r":\d{2}(?:\.\d+)? ?([+-]\d{2}:?\d{2}|Z)$", expand=False).nunique() > 1
+    try:
+        try:
+            parsed: pd.Series = pd.to_datetime(text, utc=utc, format="ISO8601")
+        except ValueError:
+            parsed = pd.to_datetime(text, utc=utc)
+    except (ValueError, OverflowError) as error:
+        bad = pd.to_datetime(text, errors="coerce", utc=True).isna() & text.notna()
+        row = int(bad.to_numpy().argmax())
+        raise ValueError(
+            f"{where}, row {row}: {text.iloc[row]!r} is not a time like the ones above it; "
+            "write times as 2024-03-31T07:45, one form throughout"
+        ) from error
+    return parsed
+
+
+def write_table(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write a frame to parquet or CSV, under a temporary name that is then renamed.
+
+    Parquet keeps ``frame.attrs`` (an embedding's checkpoint hash) in the file's metadata, where
+    ``pandas.read_parquet`` finds them again. CSV has no room for them.
+
+    Args:
+        frame: Any frame; its index is written too.
+        path: A .parquet, .pq, .csv or .csv.gz file, replaced if it exists.
+
+    Raises:
+        ValueError: If the name ends in anything else.
+        FileNotFoundError: If the directory does not exist.
+    """
+    path = Path(path)
+    check_suffix(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path.parent}: no such directory to write {path.name} into; make it first")
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        if path.name.lower().endswith(_PARQUET):
+            table = pa.Table.from_pandas(frame)
+            metadata = dict(table.schema.metadata or {})
+            if frame.attrs:
+                metadata[_ATTRS] = json.dumps(frame.attrs).encode()
+            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+        else:
+            frame.to_csv(temporary, compression="gzip" if path.name.lower().endswith(".gz") else None)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
