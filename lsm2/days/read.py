@@ -1,0 +1,264 @@
+"""From a frame to days: ids, time zones, aggregation to minutes, range checks."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsm2.channels import Aggregation, Schema, listing
+from lsm2.days.clock import DAY
+from lsm2.days.days import Column, Days, Origin
+from lsm2.days.keys import PARTICIPANT, TIMESTAMP, Keys, read_keys
+from lsm2.days.values import as_floats, keep_valid, own_limits, to_canonical
+
+
+def read_days(
+    data: pd.DataFrame,
+    schema: Schema,
+    *,
+    columns: Mapping[Any, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    tz: Any = None,
+    participant: str = PARTICIPANT,
+    timestamp: str = TIMESTAMP,
+) -> Days:
+    """Read a recording: one participant by a DatetimeIndex, several by a MultiIndex or by columns.
+
+    Rows may be unsorted, sparse, finer than a minute (aggregated by each channel's rule) or doubled (rows with the
+    same participant, timestamp and values count once). NaN, None, inf and values outside a channel's valid range are
+    missing. The frame is not modified.
+
+    Args:
+        data: The recording.
+        schema: The channels to read; other columns are ignored with one warning.
+        columns: {column of the frame: channel}, for columns whose names say nothing.
+        units: {channel: unit or device}, for columns that are not in the channel's own unit.
+        tz: Zone whose wall clock cuts the days of tz-aware timestamps: a zone, the name of a column, or
+            {participant: zone}. Without it, the timestamps' own.
+        participant: Name of the column or index level of participants.
+        timestamp: Name of the column or index level of timestamps.
+
+    Raises:
+        FrameError: The frame has no time information, a row without time or participant, or a column without numbers.
+        ChannelError: No column, or two columns, hold a channel; a channel or a unit is not known.
+
+    >>> times = pd.date_range("2024-03-01 23:58", periods=4, freq="min")
+    >>> days = read_days(pd.DataFrame({"HR": [61, 62, None, 64]}, index=times), Schema.from_names(["heart_rate"]))
+    >>> days.date.astype(str).tolist(), days.values.shape, days.values[0, 0, -2:].tolist()
+    (['2024-03-01', '2024-03-02'], (2, 1, 1440), [61.0, 62.0])
+    """
+    if not isinstance(data, pd.DataFrame):
+        hint = " Use series.to_frame()." if isinstance(data, pd.Series) else ""
+        raise TypeError(f"data must be a pandas DataFrame, not {type(data).__name__}.{hint}")
+    conversions = schema.conversions(units)
+    keys = read_keys(data, tz=tz, participant=participant, timestamp=timestamp)
+    found, unknown = schema.resolve([label for label in data.columns if label not in keys.columns], columns)
+    if unknown:
+        warnings.warn(
+            f"{len(unknown)} columns are no channel of this model and are ignored: {listing(unknown)}. "
+            "Map them with columns={'your column': 'channel'} if they are.",
+            UserWarning,
+            stacklevel=2,
+        )
+    read = [_read_column(data, schema, position, label, conversions) for position, label in found.items()]
+    order, start = _minutes(keys)
+    if start is not None:
+        order, start = _drop_doubled(keys, order, start, [column for column, _ in read])
+    outside: dict[Any, int] = {}
+    for i, (column, count) in enumerate(read):
+        if start is None:
+            if order is not None:
+                read[i] = replace(column, values=column.values[order]), count
+        else:
+            read[i] = _merge(column, schema.channels[column.position].aggregation, order, start, count)
+        if read[i][1]:
+            outside[column.label] = read[i][1]
+    if outside:
+        _warn_outside(schema, [column for column, _ in read], outside)
+    rows = order if start is None else order[start]
+    return _assemble(schema, keys, rows, tuple(column for column, _ in read), sum(outside.values()))
+
+
+def _read_column(
+    data: pd.DataFrame, schema: Schema, position: int, label: Any, conversions: Mapping[int, tuple[float, float]]
+) -> tuple[Column, int]:
+    """Return a column in its own unit, and how many of its values were outside the range."""
+    numbers = as_floats(data[label], label)
+    conversion = conversions.get(position, (1.0, 0.0))
+    limits = own_limits(schema.channels[position], conversion, numbers.dtype)
+    values, count = keep_valid(numbers, limits)
+    return Column(label, position, values, conversion, limits), count
+
+
+def _minutes(keys: Keys) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the order of rows by person and minute, and which of them open a minute; None where all is so already."""
+    person, minute = keys.person, keys.minute
+    if len(person) < 2:
+        return None, None
+    same = person[1:] == person[:-1]
+    if np.all(np.where(same, minute[1:] > minute[:-1], person[1:] > person[:-1])):
+        return None, None
+    order = sort_by_person(person, minute)
+    person, minute = person[order], minute[order]
+    start = np.ones(len(order), bool)
+    start[1:] = (person[1:] != person[:-1]) | (minute[1:] != minute[:-1])
+    return order, None if start.all() else start
+
+
+def sort_by_person(person: np.ndarray, minute: np.ndarray) -> np.ndarray:
+    """Return the stable order by person, then minute."""
+    first, last = int(minute.min()), int(minute.max())
+    if (int(person.max()) + 1) * (last - first + 1) < 2**62:
+        return np.argsort(person * (last - first + 1) + (minute - first), kind="stable")
+    return np.lexsort((minute, person))
+
+
+def _drop_doubled(
+    keys: Keys, order: np.ndarray, start: np.ndarray, columns: list[Column]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out rows that repeat another: same person, timestamp and values."""
+    minute = np.cumsum(start) - 1
+    rows = order[np.bincount(minute)[minute] > 1]  # those that share their minute
+    stamps = pd.DataFrame({"person": keys.person[rows], "exact": keys.exact[rows]})
+    suspects = rows[stamps.duplicated(keep=False).to_numpy()]
+    if len(suspects) == 0:
+        return order, start
+    records = {str(i): column.values[suspects] for i, column in enumerate(columns)}
+    records |= {"person": keys.person[suspects], "exact": keys.exact[suspects]}
+    doubled = np.zeros(len(order), bool)
+    doubled[suspects] = pd.DataFrame(records).duplicated().to_numpy()
+    if not doubled.any():
+        return order, start
+    warnings.warn(
+        f"{int(doubled.sum())} rows are doubled (same participant, timestamp and values) and count once.",
+        UserWarning,
+        stacklevel=3,
+    )
+    kept = ~doubled[order]
+    return order[kept], np.diff(minute[kept], prepend=-1) > 0
+
+
+def _merge(
+    column: Column, rule: Aggregation, order: np.ndarray, start: np.ndarray, outside: int
+) -> tuple[Column, int]:
+    """Return the column with one value per minute, and the count of values outside the range with its sums'."""
+    values = column.values[order]
+    there = np.flatnonzero(~np.isnan(values))
+    minute = (np.cumsum(start) - 1)[there]
+    opens = np.flatnonzero(np.diff(minute, prepend=-1))
+    merged = np.full(int(start.sum()), np.nan, values.dtype)
+    if len(there):
+        numbers = values[there].astype(np.float64)
+        result = (np.maximum if rule == "max" else np.add).reduceat(numbers, opens)
+        if rule == "mean":
+            result = result / np.diff(opens, append=len(numbers))
+        result = result.astype(values.dtype)
+        if rule == "sum":
+            result, excess = keep_valid(result, column.limits)
+            outside += excess
+        else:
+            result = np.clip(result, *column.limits)
+        merged[minute[opens]] = result
+    return replace(column, values=merged), outside
+
+
+def _warn_outside(schema: Schema, columns: list[Column], outside: Mapping[Any, int]) -> None:
+    parts = []
+    for column in columns:
+        if column.label in outside:
+            low, high = column.limits
+            parts.append(f"{column.label!r}: {outside[column.label]} outside {float(low):g} to {float(high):g}")
+    warnings.warn(
+        f"{sum(outside.values())} values are outside their channel's valid range and count as missing "
+        f"({'; '.join(parts)}). If a column is in another unit, say so with units={{'channel': 'unit'}}.",
+        UserWarning,
+        stacklevel=3,
+    )
+
+
+def _assemble(
+    schema: Schema, keys: Keys, rows: np.ndarray | None, columns: tuple[Column, ...], outside: int
+) -> Days:
+    """Lay minutes, one per row, sorted by person and time, out as days."""
+
+    def take(array: np.ndarray) -> np.ndarray:
+        return array if rows is None else array[rows]
+
+    person, minute, wall = take(keys.person), take(keys.minute), take(keys.wall)
+    date = wall // DAY
+    clock = wall - date * DAY
+    first, day = _days(person, date)
+    day_person, day_date = person[first], date[first]
+    next_day = np.full(len(first), -1)
+    follows = np.flatnonzero((day_person[1:] == day_person[:-1]) & (day_date[1:] == day_date[:-1] + 1))
+    next_day[follows] = follows + 1
+    values = np.full((len(first), len(schema), DAY), np.nan, np.float32)
+    cell = day * (len(schema) * DAY) + clock
+    repeated = _repeated(cell) if keys.zones != (None,) else None
+    for column in columns:
+        canonical = to_canonical(column.values, schema.channels[column.position], column.conversion)
+        place = cell + column.position * DAY
+        values.reshape(-1)[place] = canonical
+        if repeated is not None:
+            values.reshape(-1)[place[repeated]] = _means(cell[repeated], canonical[repeated])
+    recorded = {column.position for column in columns}
+    return Days(
+        schema=schema,
+        values=values,
+        participants=keys.participants,
+        person=day_person,
+        date=day_date.astype("M8[D]"),
+        next_day=next_day,
+        recorded=tuple(position in recorded for position in range(len(schema))),
+        origin=Origin(
+            columns=columns,
+            person=person,
+            minute=minute,
+            day=day,
+            clock=clock,
+            zones=keys.zones,
+            zone=None if keys.zone is None else take(keys.zone),
+            dtype=keys.dtype,
+            keyed=keys.keyed,
+            out_of_range=outside,
+        ),
+    )
+
+
+def _days(person: np.ndarray, date: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first minute of every day, days sorted by person and date, and the day of every minute."""
+    if len(person) == 0:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    opens = np.ones(len(person), bool)
+    opens[1:] = (person[1:] != person[:-1]) | (date[1:] != date[:-1])
+    if np.all((person[1:] != person[:-1]) | (date[1:] >= date[:-1])):
+        return np.flatnonzero(opens), np.cumsum(opens) - 1
+    order = np.lexsort((date, person))  # a clock set back across midnight
+    first, day = _days(person[order], date[order])
+    back = np.empty_like(day)
+    back[order] = day
+    return order[first], back
+
+
+def _repeated(cell: np.ndarray) -> np.ndarray | None:
+    """Return the minutes that share their wall-clock minute with another: both passes of a repeated hour."""
+    if np.all(cell[1:] > cell[:-1]):
+        return None
+    _, inverse, counts = np.unique(cell, return_inverse=True, return_counts=True)
+    rows = np.flatnonzero(counts[inverse] > 1)
+    return rows if len(rows) else None
+
+
+def _means(cell: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return, for each value, the mean of those in the same cell that are not missing."""
+    _, group = np.unique(cell, return_inverse=True)
+    there = ~np.isnan(values)
+    total = np.bincount(group, np.where(there, values, 0.0))
+    with np.errstate(invalid="ignore"):
+        means: np.ndarray = total / np.bincount(group, there)
+    return means[group]
