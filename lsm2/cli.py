@@ -1,7 +1,7 @@
 """The command line: ``lsm2 embed``, ``reconstruct``, ``coverage``, ``info``, ``pretrain``, ``demo``.
 
-Exit codes: 0 done, 2 something the user can mend (one line on stderr says what), 130 interrupted. Heavy imports
-stand inside the commands, so that ``lsm2 --help`` answers at once.
+Exit codes: 0 done, 2 something the user can mend (one line on stderr says what), 130 interrupted. Heavy
+imports stand inside the commands, so that ``lsm2 --help`` answers at once.
 """
 
 from __future__ import annotations

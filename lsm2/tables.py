@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lsm2.channels import plain_name
+
 _PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz")
 # pandas >= 2.1 restores `frame.attrs` from this key of the file's metadata.
@@ -41,8 +43,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a recording from a parquet or CSV file.
 
-    A CSV's participants stay text, so that "007" remains "007", and its times are parsed here. A file of
-    times without participants becomes a frame with a DatetimeIndex, the form of one person's recording.
+    A CSV's participants stay text, so that "007" remains "007". Times that are text are parsed, in ISO
+    form or, where they are all alike, in another.
 
     Args:
         path: A .parquet, .pq, .csv or .csv.gz file.
@@ -61,32 +63,35 @@ def read_table(
     if not path.is_file():
         what = "is a directory; give one file" if path.is_dir() else "no such file; check the path"
         raise FileNotFoundError(f"{path}: {what}")
-    if str(path).lower().endswith(_PARQUET):
+    if path.name.lower().endswith(_PARQUET):
         try:
             frame = pd.read_parquet(path)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: cannot be read as parquet ({error}); is the file whole?") from error
     else:
-        try:
-            frame = pd.read_csv(path, dtype={participant: str}, low_memory=False)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: cannot be read as CSV ({error}); separate values by commas") from error
-        if timestamp not in frame and str(frame.columns[0]).startswith("Unnamed: "):
-            frame = frame.rename(columns={frame.columns[0]: timestamp})
-    if timestamp in frame:
-        if not pd.api.types.is_datetime64_any_dtype(frame[timestamp]):
-            frame[timestamp] = _parse_times(frame[timestamp], where=f"{path}, column {timestamp!r}")
-        if participant not in frame and isinstance(frame.index, pd.RangeIndex):
-            frame = frame.set_index(timestamp)
+        frame = _read_csv(path, participant, timestamp)
+    for column in _named(frame.columns, timestamp):
+        if pd.api.types.is_string_dtype(frame[column]):
+            frame[column] = _parse_times(frame[column], where=f"{path}, column {column!r}")
     return frame
 
 
+def _read_csv(path: Path, participant: str, timestamp: str) -> pd.DataFrame:
+    try:
+        header = pd.read_csv(path, nrows=0).columns
+        frame = pd.read_csv(path, dtype=dict.fromkeys(_named(header, participant), str), low_memory=False)
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: cannot be read as CSV ({error}); separate values by commas") from error
+    if not _named(header, timestamp) and len(header) and header[0].startswith("Unnamed: "):
+        frame = frame.rename(columns={header[0]: timestamp})
+    return frame
+
+
+def _named(columns: pd.Index, name: str) -> list[str]:
+    return [column for column in columns if plain_name(column) == plain_name(name)]
+
+
 def _parse_times(text: pd.Series, *, where: str) -> pd.Series:
-    if pd.api.types.is_numeric_dtype(text):
-        raise ValueError(
-            f"{where}: holds numbers, not times; convert them first, "
-            "for seconds since 1970 with pandas.to_datetime(column, unit='s')"
-        )
     # Offsets that change with summer time leave one absolute clock: UTC.
     utc = text.astype(str).str.extract(r":\d{2}(?:\.\d+)? ?([+-]\d{2}:?\d{2}|Z)$", expand=False).nunique() > 1
     try:

@@ -1,0 +1,157 @@
+"""Pictures: a day of a recording, observed against filled."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lsm2.channels import CHANNELS, Channel, Schema
+from lsm2.days import Days, read_days
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Dark against light, so that the three stay apart in black and white and to colour-blind eyes.
+_OBSERVED, _FILLED, _MISSING = "#000000", "#d55e00", "#e6e6e6"
+
+
+def day(
+    data: pd.DataFrame,
+    filled: pd.DataFrame,
+    *,
+    person: Any = None,
+    date: Any = None,
+    channels: Iterable[str] | None = None,
+    schema: Schema | None = None,
+    columns: Mapping[Any, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    tz: Any = None,
+    participant: str = "participant_id",
+    timestamp: str = "timestamp",
+) -> Figure:
+    """Draw one day of one person: a panel per channel, observed against filled, in canonical units.
+
+    Args:
+        data: The recording, in any form that `lsm2.reconstruct` takes.
+        filled: What `lsm2.reconstruct` returned for it.
+        person: The participant to draw. By default the one of the day that is drawn.
+        date: The calendar day. By default the one with most to show: observed and filled minutes in balance.
+        channels: Canonical names of the channels to draw. By default all that `filled` holds on that day.
+        schema: The channels there are, a model's `schema`; by default the registry `lsm2.CHANNELS`.
+        columns: As given to `lsm2.reconstruct`.
+        units: As given to `lsm2.reconstruct`.
+        tz: As given to `lsm2.reconstruct`.
+        participant: As given to `lsm2.reconstruct`.
+        timestamp: As given to `lsm2.reconstruct`.
+
+    Returns:
+        A matplotlib Figure, made without pyplot; write it with ``figure.savefig("day.png")``.
+
+    Raises:
+        ValueError: If there is no such person, day or channel.
+
+    >>> times = pd.date_range("2024-03-01", periods=1440, freq="min")
+    >>> whole = pd.DataFrame({"heart_rate": 60 + 10 * np.sin(np.arange(1440) / 200)}, index=times)
+    >>> holed = whole.copy()
+    >>> holed.loc["2024-03-01 09:00":"2024-03-01 11:59"] = np.nan
+    >>> figure = day(holed, whole)
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['heart rate\\n(beats/min)']
+    """
+    schema = schema or Schema.from_names(CHANNELS)
+    reading: dict[str, Any] = {"columns": columns, "units": units, "tz": tz}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what reading warns of, `reconstruct` has said
+        before, after = (
+            read_days(frame, schema, participant=participant, timestamp=timestamp, **reading)
+            for frame in (data, filled)
+        )
+    row, answer = _choose(before, after, person, date)
+    who, when = before.participants[before.person[row]], before.date[row]
+    observed, complete = before.values[row], after.values[answer]
+    shown = _shown(schema, channels, ~np.isnan(complete).all(axis=1))
+
+    height = 1.0 + 1.35 * len(shown)
+    figure = Figure(figsize=(9.0, height), layout="constrained")
+    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, position in zip(panels, shown, strict=True):
+        _panel(axes, schema.channels[position], observed[position], complete[position])
+    panels[-1].set_xlim(0, 24)
+    panels[-1].set_xticks(range(0, 25, 3))
+    panels[-1].set_xlabel("hour of the day")
+    named = f"participant {who}, " if before.origin.keyed else ""
+    missing = np.isnan(observed[shown]).mean()
+    figure.suptitle(f"{named}{when}: {missing:.0%} not recorded, filled by the model", fontsize=11)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _choose(before: Days, after: Days, person: Any, date: Any) -> tuple[int, int]:
+    """Return where, in both, the day asked for stands, or the one with most to show among those asked for."""
+    if person is not None and person not in before.participants:
+        known = ", ".join(map(repr, before.participants[:10]))
+        raise ValueError(f"participant {person!r} is not in the recording, which holds {known}")
+    answer = _names(after).get_indexer(_names(before))  # (days,), -1 where `filled` lacks the day
+    asked = answer >= 0
+    if person is not None:
+        asked &= before.person == before.participants.get_loc(person)
+    if date is not None:
+        asked &= before.date == np.datetime64(pd.Timestamp(date).date(), "D")
+    rows = np.flatnonzero(asked)
+    if not len(rows):
+        raise ValueError(
+            f"no day to draw (date={date}, person={person!r}): the recording and `filled` share "
+            f"{(answer >= 0).sum()} days; `lsm2.reconstruct` returns those on which something was observed"
+        )
+    observed, complete = before.observed[rows], after.observed[answer[rows]]
+    to_show = (observed.mean(axis=2) * (complete & ~observed).mean(axis=2)).sum(axis=1)
+    best = rows[np.argmax(to_show)]
+    return int(best), int(answer[best])
+
+
+def _names(days: Days) -> pd.MultiIndex:
+    return pd.MultiIndex.from_arrays([days.participants[days.person], days.date])
+
+
+def _shown(schema: Schema, channels: Iterable[str] | None, present: np.ndarray) -> list[int]:
+    if channels is None:
+        return [int(position) for position in np.flatnonzero(present)]
+    wanted = [channels] if isinstance(channels, str) else list(channels)
+    positions = [schema.index(name) for name in wanted]
+    absent = [name for name, position in zip(wanted, positions, strict=True) if not present[position]]
+    if absent:
+        raise ValueError(
+            f"`filled` holds no value of {', '.join(absent)} on this day; drop it from channels="
+        )
+    return positions
+
+
+def _panel(axes: Axes, channel: Channel, observed: np.ndarray, complete: np.ndarray) -> None:
+    hours = np.arange(len(observed)) / 60
+    missing = np.isnan(observed)
+    before, after = np.r_[False, missing[:-1]], np.r_[missing[1:], False]
+    beside = missing | before | after  # a fill is drawn up to the recorded minutes beside it
+    axes.fill_between(
+        hours,
+        0,
+        1,
+        where=beside,
+        transform=axes.get_xaxis_transform(),
+        color=_MISSING,
+        lw=0,
+        label="not recorded",
+    )
+    axes.plot(hours, observed, color=_OBSERVED, lw=0.8, label="recorded")
+    alone = ~missing & before & after  # a line needs a neighbour; sparse sensors have none
+    axes.plot(hours[alone], observed[alone], color=_OBSERVED, ls="", marker=".", ms=2.5, zorder=3)
+    axes.plot(hours, np.where(beside, complete, np.nan), color=_FILLED, lw=1.4, label="filled")
+    unit = "probability" if channel.kind == "binary" else channel.unit
+    axes.set_ylabel(f"{channel.name.replace('_', ' ')}\n({unit})", fontsize=9)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
