@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from lsm2.days.clock import DAY
-from lsm2.days.days import Column, Days, Level, Origin
+from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnight
 from lsm2.days.keys import FrameError
-from lsm2.days.nonwear import worn
+from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
 from lsm2.days.read import read_days
+from lsm2.days.write import select_columns, to_frame
 
-__all__ = ["DAY", "Column", "Days", "FrameError", "Level", "Origin", "read_days", "worn"]
+__all__ = [
+    "DAY",
+    "Column",
+    "Days",
+    "FrameError",
+    "Level",
+    "Origin",
+    "coverage",
+    "crosses_midnight",
+    "mask_nonwear",
+    "read_days",
+    "run_lengths",
+    "select_columns",
+    "to_frame",
+    "worn",
+]

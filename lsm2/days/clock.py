@@ -27,6 +27,8 @@ def absolute_minutes(times: pd.DatetimeIndex) -> np.ndarray:
 def from_minutes(minutes: np.ndarray, dtype: Any) -> pd.DatetimeIndex:
     """Return timestamps of the dtype given (naive or with a zone) at absolute minutes, int64 (rows,)."""
     unit = dtype.unit if isinstance(dtype, pd.DatetimeTZDtype) else np.datetime_data(dtype)[0]
+    if len(minutes) and max(-int(minutes.min()), int(minutes.max())) >= 2**63 // _PER_MINUTE[unit]:
+        unit = "s"  # midnight of the first day that the unit can hold lies before it
     naive = pd.DatetimeIndex((minutes * _PER_MINUTE[unit]).view(f"M8[{unit}]"))
     return naive.tz_localize("UTC").tz_convert(dtype.tz) if isinstance(dtype, pd.DatetimeTZDtype) else naive
 
@@ -57,7 +59,7 @@ def _look_up(minutes: np.ndarray, zone: tzinfo) -> np.ndarray:
     seconds = minutes * 60
     times = pd.DatetimeIndex(seconds.view("M8[s]")).tz_localize("UTC").tz_convert(zone).tz_localize(None)
     # Before 1972 some offsets held seconds; a day of whole minutes takes the nearest minute.
-    return np.rint((times.asi8 - seconds) / 60).astype(np.int64)
+    return np.asarray(np.rint((times.asi8 - seconds) / 60), np.int64)
 
 
 def as_zone(zone: Any) -> tzinfo:
@@ -73,9 +75,20 @@ def as_zone(zone: Any) -> tzinfo:
             pass
     close = difflib.get_close_matches(str(zone), zoneinfo.available_timezones(), n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ""
-    raise ValueError(f"{zone!r} is no time zone{hint}. Give an IANA name such as 'Europe/Berlin', or a tzinfo.")
+    raise ValueError(
+        f"{zone!r} is no time zone{hint}. Give an IANA name such as 'Europe/Berlin', or a tzinfo."
+    )
 
 
 def is_utc(zone: tzinfo) -> bool:
     """Say whether a zone is UTC itself, which devices write for want of a zone."""
-    return str(zone).upper() in {"UTC", "ETC/UTC", "UTC+00:00", "ZULU", "ETC/ZULU", "ETC/UCT", "UCT", "TZUTC()"}
+    return str(zone).upper() in {
+        "UTC",
+        "ETC/UTC",
+        "UTC+00:00",
+        "ZULU",
+        "ETC/ZULU",
+        "ETC/UCT",
+        "UCT",
+        "TZUTC()",
+    }

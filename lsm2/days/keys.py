@@ -16,6 +16,8 @@ from lsm2.days.clock import absolute_minutes, as_zone, is_utc, offsets
 
 PARTICIPANT, TIMESTAMP = "participant_id", "timestamp"
 
+_FARTHEST = 2**32  # minutes, about 8,000 years: keeps (person, minute) within 64 bits
+
 
 class FrameError(ValueError):
     """A frame that cannot be read as a recording: what is wrong, where, and what to do."""
@@ -71,6 +73,9 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
     else:
         participants, person = _people(frame, person_key)
     minute = absolute_minutes(times)
+    if len(minute) and max(-int(minute.min()), int(minute.max())) > _FARTHEST:
+        row = int(np.abs(minute).argmax())
+        raise FrameError(f"{time_key.where} holds {times[row]} in row {row}, too far off for a recording")
     zone_column = _find(frame, tz, loosely=False) if isinstance(tz, str) else None
     zones, zone = _zones(frame, tz, zone_column, times, participants, person, person_key)
     used = (time_key, person_key, zone_column)
@@ -92,7 +97,9 @@ def _find(frame: pd.DataFrame, name: Hashable, *, loosely: bool = True) -> _Key 
     """Return the index level or column of this name, `loosely` with other capitals, spaces, `_`, `-` or `.` too."""
     for form in (lambda label: label, plain_name)[: 1 + loosely]:
         columns = [label for label in frame.columns if form(label) == form(name)]
-        levels = [i for i, label in enumerate(frame.index.names) if label is not None and form(label) == form(name)]
+        levels = [
+            i for i, label in enumerate(frame.index.names) if label is not None and form(label) == form(name)
+        ]
         if len(columns) + len(levels) > 1:
             where = f"columns {listing(columns)}" + (" and the index" if levels else "")
             raise FrameError(f"{name!r} is ambiguous: {where} have that name. Drop or rename all but one.")
@@ -118,7 +125,9 @@ def _time_key(frame: pd.DataFrame, timestamp: str) -> _Key:
         if len(timed) == 1:
             return _Key(timed[0])
         if len(timed) > 1:
-            raise FrameError("the index has several levels of timestamps; name the right one with timestamp='...'")
+            raise FrameError(
+                "the index has several levels of timestamps; name the right one with timestamp='...'"
+            )
     close = [label for label in frame.columns if _is_time(pd.Index(frame[[label]].iloc[:0, 0]))]
     hint = f" Column {close[0]!r} holds timestamps: pass timestamp={close[0]!r}." if close else ""
     raise FrameError(
@@ -180,7 +189,9 @@ def _parse(index: pd.Index, where: str) -> pd.DatetimeIndex:
         )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", FutureWarning)  # mixed offsets: pandas 2 warns where pandas 3 raises
+            warnings.simplefilter(
+                "error", FutureWarning
+            )  # mixed offsets: pandas 2 warns where pandas 3 raises
             parsed = pd.to_datetime(index.astype(object), format="ISO8601")
     except (ValueError, TypeError, OverflowError, FutureWarning) as error:
         raise FrameError(_first_unparsable(index, where)) from error
@@ -261,7 +272,9 @@ def _zones(
             )
     elif isinstance(tz, Mapping):
         if person_key is None:
-            raise FrameError("tz= maps participants to zones, but the frame names no participants; pass one zone")
+            raise FrameError(
+                "tz= maps participants to zones, but the frame names no participants; pass one zone"
+            )
         absent = [one for one in participants if one not in tz]
         if absent:
             raise FrameError(f"tz= gives no zone for participant {listing(absent)}; add them")

@@ -85,7 +85,11 @@ def read_days(
 
 
 def _read_column(
-    data: pd.DataFrame, schema: Schema, position: int, label: Any, conversions: Mapping[int, tuple[float, float]]
+    data: pd.DataFrame,
+    schema: Schema,
+    position: int,
+    label: Any,
+    conversions: Mapping[int, tuple[float, float]],
 ) -> tuple[Column, int]:
     """Return a column in its own unit, and how many of its values were outside the range."""
     numbers = as_floats(data[label], label)
@@ -172,7 +176,9 @@ def _warn_outside(schema: Schema, columns: list[Column], outside: Mapping[Any, i
     for column in columns:
         if column.label in outside:
             low, high = column.limits
-            parts.append(f"{column.label!r}: {outside[column.label]} outside {float(low):g} to {float(high):g}")
+            parts.append(
+                f"{column.label!r}: {outside[column.label]} outside {float(low):g} to {float(high):g}"
+            )
     warnings.warn(
         f"{sum(outside.values())} values are outside their channel's valid range and count as missing "
         f"({'; '.join(parts)}). If a column is in another unit, say so with units={{'channel': 'unit'}}.",

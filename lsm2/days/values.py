@@ -29,7 +29,9 @@ def as_floats(column: pd.Series, label: Any) -> np.ndarray:
             return column.to_numpy(dtype=own_dtype(dtype), na_value=np.nan)
         return column.to_numpy(dtype=np.float64)
     if str(dtype).startswith("decimal"):  # Arrow
-        return column.astype(object).map(float, na_action="ignore").to_numpy(dtype=np.float64, na_value=np.nan)
+        return (
+            column.astype(object).map(float, na_action="ignore").to_numpy(dtype=np.float64, na_value=np.nan)
+        )
     if str(dtype).startswith("null"):  # Arrow: a column of nothing
         return np.full(len(column), np.nan)
     if not pd.api.types.is_object_dtype(dtype):
@@ -39,7 +41,11 @@ def as_floats(column: pd.Series, label: Any) -> np.ndarray:
 
 def own_dtype(dtype: Any) -> np.dtype[Any]:
     """Return the dtype in which a column of this dtype comes back: its own for float32 and float64, else float64."""
-    return np.dtype(np.float32) if str(dtype) in ("float32", "Float32", "float[pyarrow]") else np.dtype(np.float64)
+    return (
+        np.dtype(np.float32)
+        if str(dtype) in ("float32", "Float32", "float[pyarrow]")
+        else np.dtype(np.float64)
+    )
 
 
 def _from_objects(column: pd.Series, label: Any) -> np.ndarray:
@@ -59,7 +65,9 @@ def _from_objects(column: pd.Series, label: Any) -> np.ndarray:
 
 
 def _is_number(value: Any) -> bool:
-    return (pd.api.types.is_number(value) and not isinstance(value, complex)) or isinstance(value, (bool, np.bool_))
+    return (pd.api.types.is_number(value) and not isinstance(value, complex)) or isinstance(
+        value, (bool, np.bool_)
+    )
 
 
 def _not_numeric(column: pd.Series, label: Any, row: int) -> str:
