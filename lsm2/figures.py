@@ -135,8 +135,11 @@ def _shown(schema: Schema, channels: Iterable[str] | None, present: np.ndarray) 
 def _panel(axes: Axes, channel: Channel, observed: np.ndarray, complete: np.ndarray) -> None:
     hours = np.arange(len(observed)) / 60
     missing = np.isnan(observed)
-    before, after = np.r_[False, missing[:-1]], np.r_[missing[1:], False]
-    beside = missing | before | after  # a fill is drawn up to the recorded minutes beside it
+    beside = missing.copy()  # a fill is drawn up to the recorded minutes beside it
+    beside[1:] |= missing[:-1]
+    beside[:-1] |= missing[1:]
+    # A line needs a neighbour; the values of sparse sensors have none and become dots.
+    alone = ~missing & np.r_[True, missing[:-1]] & np.r_[missing[1:], True]
     axes.fill_between(
         hours,
         0,
@@ -148,7 +151,6 @@ def _panel(axes: Axes, channel: Channel, observed: np.ndarray, complete: np.ndar
         label="not recorded",
     )
     axes.plot(hours, observed, color=_OBSERVED, lw=0.8, label="recorded")
-    alone = ~missing & before & after  # a line needs a neighbour; sparse sensors have none
     axes.plot(hours[alone], observed[alone], color=_OBSERVED, ls="", marker=".", ms=2.5, zorder=3)
     axes.plot(hours, np.where(beside, complete, np.nan), color=_FILLED, lw=1.4, label="filled")
     unit = "probability" if channel.kind == "binary" else channel.unit

@@ -1,0 +1,71 @@
+"""Each example runs, on simulated data and on a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import lsm2
+from lsm2.tables import write_table
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str, *arguments: str, where: Path) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent), "PYTHONWARNINGS": "error::FutureWarning"}
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), *arguments],
+        cwd=where,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of one day, with participants and times in columns as most exports have them."""
+    path = tmp_path_factory.mktemp("recording") / "recording.parquet"
+    frame = lsm2.simulate(participants=2, days=1, seed=3)[["heart_rate", "steps"]].reset_index()
+    write_table(frame, path)
+    return path
+
+
+def test_every_example_is_tested() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "embed_cohort.py",
+        "fill_gaps.py",
+        "missing_channels.py",
+    }
+
+
+def test_embed_cohort(tmp_path: Path, recording: Path) -> None:
+    said = run("embed_cohort.py", where=tmp_path)
+    assert len(pd.read_parquet(tmp_path / "cohort.parquet")) == 20
+    assert "the same person's for" in said
+    run("embed_cohort.py", "--data", str(recording), "--output", "mine.parquet", where=tmp_path)
+    assert len(pd.read_parquet(tmp_path / "mine.parquet")) == 2
+
+
+def test_fill_gaps(tmp_path: Path, recording: Path) -> None:
+    said = run("fill_gaps.py", "--data", str(recording), where=tmp_path)
+    errors = [line.split() for line in said.splitlines() if line.startswith(("heart_rate", "steps"))]
+    assert len(errors) == 2
+    assert all(float(value) >= 0 for line in errors for value in line[1:])  # NaN fails too
+    filled = pd.read_parquet(tmp_path / "filled.parquet")
+    assert {"heart_rate", "heart_rate.filled"} <= set(filled.columns)
+
+
+def test_missing_channels(tmp_path: Path, recording: Path) -> None:
+    said = run("missing_channels.py", "--data", str(recording), where=tmp_path)
+    similarity = [float(line.split()[-1]) for line in said.splitlines() if "alone:" in line]
+    assert len(similarity) == 2
+    assert all(0 < value < 1 for value in similarity)
+    assert "glucose" in said.splitlines()[-1]
