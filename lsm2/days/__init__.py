@@ -1,4 +1,4 @@
-"""Frames to days and back: ids, time zones, aggregation to minutes, range checks, the grid and the way back."""
+"""Frames to days and back: ids, time zones, aggregation to minutes, range checks, the way back."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Absolute minutes and wall-clock minutes: every time-zone calculation of the package.
 
-Both are int64 counts of minutes since 1970-01-01 00:00: absolute ones in UTC, wall-clock ones as the participant's
-clock showed them. A naive timestamp is a wall-clock minute already, and its offset is 0.
+Both are int64 counts of minutes since 1970-01-01 00:00: absolute ones in UTC, wall-clock ones as the
+participant's clock showed them. A naive timestamp is a wall-clock minute already, and its offset is 0.
 """
 
 from __future__ import annotations

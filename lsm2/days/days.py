@@ -1,4 +1,4 @@
-"""Days: the windows of 1,440 wall-clock minutes that the model reads, and what leads back to the caller's frame."""
+"""Days: the windows of 1,440 wall-clock minutes that the model reads, and the way back to the frame."""
 
 from __future__ import annotations
 
@@ -111,22 +111,18 @@ def row_index(
     days: Days, person: np.ndarray, times: pd.DatetimeIndex, channels: pd.Index | None = None
 ) -> pd.Index:
     """Return the index of rows by participant (where the caller's frame names them), time and channel."""
-    arrays: list[tuple[pd.Index, np.ndarray]] = []
+    parts: list[tuple[Any, Any]] = []  # (level, codes)
     if days.origin.keyed:
-        arrays.append(_sorted_level(days.participants, person))
-    if channels is None and not arrays:
+        parts.append(_sorted_level(days.participants, person))
+    if channels is None and not parts:
         return times
-    arrays.append(_time_level(times))
+    parts.append(_time_level(times))
     if channels is not None:
         codes, level = pd.factorize(channels)
-        arrays.append((level.rename(channels.name), codes))
-    names = [level.name for level, _ in arrays]
-    return pd.MultiIndex(
-        levels=[level for level, _ in arrays],
-        codes=[codes for _, codes in arrays],
-        names=names,
-        verify_integrity=False,
-    )
+        parts.append((level.rename(channels.name), codes))
+    levels, all_codes = zip(*parts, strict=True)
+    names = [level.name for level in levels]
+    return pd.MultiIndex(levels=levels, codes=all_codes, names=names, verify_integrity=False)
 
 
 def _sorted_level(values: pd.Index, codes: np.ndarray) -> tuple[pd.Index, np.ndarray]:

@@ -25,7 +25,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class _Stretches:
-    """Stretches of time in which a person keeps to one zone; the first opens with the recording, the last ends it."""
+    """Stretches of a recording in which a person keeps to one zone."""
 
     person: np.ndarray  # int64 (stretches,)
     start: np.ndarray  # int64 (stretches,), absolute minute

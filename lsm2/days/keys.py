@@ -94,7 +94,7 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
 
 
 def _find(frame: pd.DataFrame, name: Hashable, *, loosely: bool = True) -> _Key | None:
-    """Return the index level or column of this name, `loosely` with other capitals, spaces, `_`, `-` or `.` too."""
+    """Return the index level or column of this name; `loosely`: whatever its capitals, spaces, `_`, `-`."""
     for form in (lambda label: label, plain_name)[: 1 + loosely]:
         columns = [label for label in frame.columns if form(label) == form(name)]
         levels = [
@@ -131,9 +131,9 @@ def _time_key(frame: pd.DataFrame, timestamp: str) -> _Key:
     close = [label for label in frame.columns if _is_time(pd.Index(frame[[label]].iloc[:0, 0]))]
     hint = f" Column {close[0]!r} holds timestamps: pass timestamp={close[0]!r}." if close else ""
     raise FrameError(
-        f"no time information: the frame has neither a DatetimeIndex nor a column or index level {timestamp!r}"
-        f"{nearest(timestamp, frame.columns)}; it has columns {listing(frame.columns)} and an index of "
-        f"{frame.index.dtype}.{hint or ' Set a DatetimeIndex, or name the column with timestamp=.'}"
+        "no time information: the frame has neither a DatetimeIndex nor a column or index level "
+        f"{timestamp!r}{nearest(timestamp, frame.columns)}; it has columns {listing(frame.columns)} and an "
+        f"index of {frame.index.dtype}.{hint or ' Set a DatetimeIndex, or name the column with timestamp=.'}"
     )
 
 
@@ -145,8 +145,9 @@ def _person_key(frame: pd.DataFrame, participant: str, time_key: _Key) -> _Key |
         return found
     if participant != PARTICIPANT:
         raise FrameError(
-            f"no column or index level {participant!r} for participants{nearest(participant, frame.columns)}; "
-            f"the frame has columns {listing(frame.columns)}"
+            f"no column or index level {participant!r} for "
+            f"participants{nearest(participant, frame.columns)}; the frame has columns "
+            f"{listing(frame.columns)}"
         )
     others = [level for level in range(frame.index.nlevels) if level != time_key.level]
     if frame.index.nlevels == 1 or not others:
@@ -166,8 +167,8 @@ def _times(values: Any, where: str) -> pd.DatetimeIndex:
     if index.hasnans:
         missing = np.flatnonzero(index.isna())
         raise FrameError(
-            f"{len(missing)} of {len(index)} rows have no timestamp in {where}, the first is row {missing[0]}. "
-            "Drop them, for instance by frame.dropna(subset=[...])."
+            f"{len(missing)} of {len(index)} rows have no timestamp in {where}, the first is row "
+            f"{missing[0]}. Drop them, for instance by frame.dropna(subset=[...])."
         )
     return index
 
@@ -207,15 +208,15 @@ def _naive_or_zone(dtype: Any) -> Any:
 
 def _first_unparsable(index: pd.Index, where: str) -> str:
     parsed = pd.to_datetime(index.astype(object), format="ISO8601", errors="coerce", utc=True)
-    bad = np.flatnonzero(parsed.isna() & ~index.isna())
+    bad = np.flatnonzero(np.asarray(parsed.isna()) & np.asarray(index.notna()))
     if len(bad) == 0:
         return (
-            f"{where} mixes time zones. Convert it first by pd.to_datetime(values, utc=True) and pass tz= for the "
-            "participants' zones."
+            f"{where} mixes time zones. Convert it first by pd.to_datetime(values, utc=True) and pass tz= "
+            "for the participants' zones."
         )
     return (
-        f"{where} holds {index[bad[0]]!r} in row {bad[0]}, which is no ISO 8601 timestamp. Convert the column first "
-        "by pd.to_datetime(values, format='...')."
+        f"{where} holds {index[bad[0]]!r} in row {bad[0]}, which is no ISO 8601 timestamp. Convert the "
+        "column first by pd.to_datetime(values, format='...')."
     )
 
 
@@ -232,8 +233,8 @@ def _people(frame: pd.DataFrame, key: _Key) -> tuple[pd.Index, np.ndarray]:
     if missing.any():
         rows = np.flatnonzero(missing)
         raise FrameError(
-            f"{len(rows)} of {len(frame)} rows have no participant in {key.where}, the first is row {rows[0]}. "
-            "Drop them or fill in an id."
+            f"{len(rows)} of {len(frame)} rows have no participant in {key.where}, the first is row "
+            f"{rows[0]}. Drop them or fill in an id."
         )
     return participants.rename(PARTICIPANT), person.astype(np.int64)
 
@@ -254,9 +255,9 @@ def _zones(
         own = times.tz
         if own is not None and is_utc(own) and len(times):
             warnings.warn(
-                "the timestamps are in UTC and no tz= is given: days are cut at midnight UTC. Pass tz='Europe/Berlin' "
-                "(a zone, a column of zones, or {participant: zone}) for the participants' own days, or tz='UTC' to "
-                "keep these and silence this.",
+                "the timestamps are in UTC and no tz= is given: days are cut at midnight UTC. Pass "
+                "tz='Europe/Berlin' (a zone, a column of zones, or {participant: zone}) for the "
+                "participants' own days, or tz='UTC' to keep these and silence this.",
                 UserWarning,
                 stacklevel=2,
             )
@@ -267,8 +268,8 @@ def _zones(
         if (code < 0).any():
             row = int(np.flatnonzero(code < 0)[0])
             raise FrameError(
-                f"{column.where} of time zones is empty in row {row} (participant {participants[person[row]]!r}); "
-                "give every row a zone"
+                f"{column.where} of time zones is empty in row {row} (participant "
+                f"{participants[person[row]]!r}); give every row a zone"
             )
     elif isinstance(tz, Mapping):
         if person_key is None:
@@ -285,8 +286,8 @@ def _zones(
     zones: tuple[tzinfo | None, ...] = tuple(as_zone(name) for name in names)
     if times.tz is None:
         warnings.warn(
-            "tz= changes nothing for timestamps without a zone: they are read as the participants' wall clock. If they "
-            "are UTC, localise them first by .dt.tz_localize('UTC').",
+            "tz= changes nothing for timestamps without a zone: they are read as the participants' wall "
+            "clock. If they are UTC, localise them first by .dt.tz_localize('UTC').",
             UserWarning,
             stacklevel=2,
         )

@@ -23,21 +23,21 @@ _MOTION = ("steps", "distance", "activity_counts", "intensity")
 def worn(days: Days) -> np.ndarray:
     """Return which minutes the device was worn, bool (days, 1440).
 
-    On a day with heart rate: minutes with heart rate. On others: recorded minutes outside runs of 90 minutes or more
-    in which every motion channel (steps, distance, activity_counts, intensity) is 0, the length of Choi et al. 2011
-    (doi 10.1249/MSS.0b013e3181ed61a3). Runs go on across midnight.
+    On a day with heart rate: minutes with heart rate. On others: recorded minutes outside runs of 90 minutes
+    or more in which every motion channel (steps, distance, activity_counts, intensity) is 0, the length of
+    Choi et al. 2011 (doi 10.1249/MSS.0b013e3181ed61a3). Runs go on across midnight.
     """
     names = days.schema.names
     observed = days.observed
-    result = observed.any(axis=1)  # (days, 1440)
+    result: np.ndarray = np.asarray(observed.any(axis=1))  # (days, 1440)
     motion = [position for position, name in enumerate(names) if name in _MOTION]
     if motion:
         moving = days.values[:, motion]  # (days, motion channels, 1440)
-        still = observed[:, motion].any(axis=1) & ~(moving > 0).any(axis=1)
+        still = np.asarray(observed[:, motion].any(axis=1) & ~(moving > 0).any(axis=1))
         result &= run_lengths(still, days.next_day) < STILL
     if "heart_rate" in names:
         heart = observed[:, names.index("heart_rate")]
-        result = np.where(heart.any(axis=1)[:, None], heart, result)
+        result = np.where(heart.any(axis=1, keepdims=True), heart, result)
     return result
 
 
@@ -51,8 +51,9 @@ def mask_nonwear(
 ) -> pd.DataFrame:
     """Return a copy of a frame in which counts and energies of minutes when the device was off are missing.
 
-    Devices that lie on a table go on writing 0 steps and 1.0 MET. A minute was worn where it has a heart rate; on
-    days without heart rate, where it is outside runs of 90 minutes or more without any motion (Choi et al. 2011).
+    Devices that lie on a table go on writing 0 steps and 1.0 MET. A minute was worn where it has a heart
+    rate; on days without heart rate, where it is outside runs of 90 minutes or more without any motion (Choi
+    et al. 2011).
 
     Args:
         data: A recording, in any form that `lsm2.embed` takes.
@@ -65,7 +66,8 @@ def mask_nonwear(
         ValueError: The frame cannot be read; says why and where.
 
     >>> times = pd.date_range("2024-03-01 10:00", periods=3, freq="min")
-    >>> mask_nonwear(pd.DataFrame({"HR": [61, None, 64], "steps": [5.0, 0.0, 7.0]}, index=times))["steps"].tolist()
+    >>> frame = pd.DataFrame({"HR": [61, None, 64], "steps": [5.0, 0.0, 7.0]}, index=times)
+    >>> mask_nonwear(frame)["steps"].tolist()
     [5.0, nan, 7.0]
     """
     with warnings.catch_warnings():

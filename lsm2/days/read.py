@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lsm2.channels import Aggregation, Schema, listing
+from lsm2.channels import Schema, listing
 from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Origin
 from lsm2.days.keys import PARTICIPANT, TIMESTAMP, Keys, read_keys
@@ -29,9 +29,9 @@ def read_days(
 ) -> Days:
     """Read a recording: one participant by a DatetimeIndex, several by a MultiIndex or by columns.
 
-    Rows may be unsorted, sparse, finer than a minute (aggregated by each channel's rule) or doubled (rows with the
-    same participant, timestamp and values count once). NaN, None, inf and values outside a channel's valid range are
-    missing. The frame is not modified.
+    Rows may be unsorted, sparse, finer than a minute (aggregated by each channel's rule) or doubled (rows
+    with the same participant, timestamp and values count once). NaN, None, inf and values outside a channel's
+    valid range are missing. The frame is not modified.
 
     Args:
         data: The recording.
@@ -44,17 +44,17 @@ def read_days(
         timestamp: Name of the column or index level of timestamps.
 
     Raises:
-        FrameError: The frame has no time information, a row without time or participant, or a column without numbers.
+        FrameError: The frame has no time information, a row without time or participant, or a column without
+            numbers.
         ChannelError: No column, or two columns, hold a channel; a channel or a unit is not known.
 
     >>> times = pd.date_range("2024-03-01 23:58", periods=4, freq="min")
-    >>> days = read_days(pd.DataFrame({"HR": [61, 62, None, 64]}, index=times), Schema.from_names(["heart_rate"]))
+    >>> frame = pd.DataFrame({"HR": [61, 62, None, 64]}, index=times)
+    >>> days = read_days(frame, Schema.from_names(["heart_rate"]))
     >>> days.date.astype(str).tolist(), days.values.shape, days.values[0, 0, -2:].tolist()
     (['2024-03-01', '2024-03-02'], (2, 1, 1440), [61.0, 62.0])
     """
-    if not isinstance(data, pd.DataFrame):
-        hint = " Use series.to_frame()." if isinstance(data, pd.Series) else ""
-        raise TypeError(f"data must be a pandas DataFrame, not {type(data).__name__}.{hint}")
+    _check_types(data, columns, units)
     conversions = schema.conversions(units)
     keys = read_keys(data, tz=tz, participant=participant, timestamp=timestamp)
     found, unknown = schema.resolve([label for label in data.columns if label not in keys.columns], columns)
@@ -66,22 +66,23 @@ def read_days(
             stacklevel=2,
         )
     read = [_read_column(data, schema, position, label, conversions) for position, label in found.items()]
-    order, start = _minutes(keys)
-    if start is not None:
-        order, start = _drop_doubled(keys, order, start, [column for column, _ in read])
-    outside: dict[Any, int] = {}
-    for i, (column, count) in enumerate(read):
-        if start is None:
-            if order is not None:
-                read[i] = replace(column, values=column.values[order]), count
-        else:
-            read[i] = _merge(column, schema.channels[column.position].aggregation, order, start, count)
-        if read[i][1]:
-            outside[column.label] = read[i][1]
-    if outside:
-        _warn_outside(schema, [column for column, _ in read], outside)
-    rows = order if start is None else order[start]
-    return _assemble(schema, keys, rows, tuple(column for column, _ in read), sum(outside.values()))
+    minutes = _minutes(keys)
+    if minutes is not None:
+        minutes = _drop_doubled(keys, minutes, [column for column, _ in read])
+        read = [_merge(column, count, schema, minutes) for column, count in read]
+    _warn_outside(read)
+    columns_read = tuple(column for column, _ in read)
+    return _assemble(schema, keys, minutes, columns_read, sum(count for _, count in read))
+
+
+def _check_types(data: object, columns: object, units: object) -> None:
+    if not isinstance(data, pd.DataFrame):
+        hint = " Use series.to_frame()." if isinstance(data, pd.Series) else ""
+        raise TypeError(f"data must be a pandas DataFrame, not {type(data).__name__}.{hint}")
+    for name, value in (("columns", columns), ("units", units)):
+        if value is not None and not isinstance(value, Mapping):
+            example = "{'your column': 'heart_rate'}" if name == "columns" else "{'distance': 'km'}"
+            raise TypeError(f"{name}= must be a mapping such as {example}, not {type(value).__name__}")
 
 
 def _read_column(
@@ -99,103 +100,99 @@ def _read_column(
     return Column(label, position, values, conversion, limits), count
 
 
-def _minutes(keys: Keys) -> tuple[np.ndarray | None, np.ndarray | None]:
-    """Return the order of rows by person and minute, and which of them open a minute; None where all is so already."""
+@dataclass(frozen=True)
+class _Minutes:
+    """Rows in order of person and minute, and which of them open a new minute."""
+
+    order: np.ndarray  # int64 (rows,)
+    opens: np.ndarray  # bool (rows,)
+
+
+def _minutes(keys: Keys) -> _Minutes | None:
+    """Return the order of the rows; None where each row is a minute of its own and in its place."""
     person, minute = keys.person, keys.minute
-    if len(person) < 2:
-        return None, None
     same = person[1:] == person[:-1]
     if np.all(np.where(same, minute[1:] > minute[:-1], person[1:] > person[:-1])):
-        return None, None
-    order = sort_by_person(person, minute)
+        return None
+    low = int(minute.min())
+    order = np.argsort(person * (int(minute.max()) - low + 1) + (minute - low), kind="stable")
     person, minute = person[order], minute[order]
-    start = np.ones(len(order), bool)
-    start[1:] = (person[1:] != person[:-1]) | (minute[1:] != minute[:-1])
-    return order, None if start.all() else start
+    opens = np.ones(len(order), bool)
+    opens[1:] = (person[1:] != person[:-1]) | (minute[1:] != minute[:-1])
+    return _Minutes(order, opens)
 
 
-def sort_by_person(person: np.ndarray, minute: np.ndarray) -> np.ndarray:
-    """Return the stable order by person, then minute."""
-    first, last = int(minute.min()), int(minute.max())
-    if (int(person.max()) + 1) * (last - first + 1) < 2**62:
-        return np.argsort(person * (last - first + 1) + (minute - first), kind="stable")
-    return np.lexsort((minute, person))
-
-
-def _drop_doubled(
-    keys: Keys, order: np.ndarray, start: np.ndarray, columns: list[Column]
-) -> tuple[np.ndarray, np.ndarray]:
+def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column]) -> _Minutes:
     """Leave out rows that repeat another: same person, timestamp and values."""
-    minute = np.cumsum(start) - 1
-    rows = order[np.bincount(minute)[minute] > 1]  # those that share their minute
+    if minutes.opens.all():
+        return minutes
+    minute = np.cumsum(minutes.opens) - 1
+    rows = minutes.order[np.bincount(minute)[minute] > 1]  # those that share their minute
     stamps = pd.DataFrame({"person": keys.person[rows], "exact": keys.exact[rows]})
     suspects = rows[stamps.duplicated(keep=False).to_numpy()]
     if len(suspects) == 0:
-        return order, start
+        return minutes
     records = {str(i): column.values[suspects] for i, column in enumerate(columns)}
     records |= {"person": keys.person[suspects], "exact": keys.exact[suspects]}
-    doubled = np.zeros(len(order), bool)
+    doubled = np.zeros(len(minute), bool)
     doubled[suspects] = pd.DataFrame(records).duplicated().to_numpy()
     if not doubled.any():
-        return order, start
+        return minutes
     warnings.warn(
         f"{int(doubled.sum())} rows are doubled (same participant, timestamp and values) and count once.",
         UserWarning,
         stacklevel=3,
     )
-    kept = ~doubled[order]
-    return order[kept], np.diff(minute[kept], prepend=-1) > 0
+    kept = ~doubled[minutes.order]
+    return _Minutes(minutes.order[kept], np.diff(minute[kept], prepend=-1) > 0)
 
 
-def _merge(
-    column: Column, rule: Aggregation, order: np.ndarray, start: np.ndarray, outside: int
-) -> tuple[Column, int]:
-    """Return the column with one value per minute, and the count of values outside the range with its sums'."""
-    values = column.values[order]
+def _merge(column: Column, outside: int, schema: Schema, minutes: _Minutes) -> tuple[Column, int]:
+    """Return the column with one value per minute, and how many values, sums too, were outside the range."""
+    values = column.values[minutes.order]
+    if minutes.opens.all():
+        return replace(column, values=values), outside
     there = np.flatnonzero(~np.isnan(values))
-    minute = (np.cumsum(start) - 1)[there]
-    opens = np.flatnonzero(np.diff(minute, prepend=-1))
-    merged = np.full(int(start.sum()), np.nan, values.dtype)
+    merged = np.full(np.count_nonzero(minutes.opens), np.nan, values.dtype)
     if len(there):
+        rule = schema.channels[column.position].aggregation
+        minute = (np.cumsum(minutes.opens) - 1)[there]
+        first = np.flatnonzero(np.diff(minute, prepend=-1))  # the first value of each minute
         numbers = values[there].astype(np.float64)
-        result = (np.maximum if rule == "max" else np.add).reduceat(numbers, opens)
+        result = (np.maximum if rule == "max" else np.add).reduceat(numbers, first)
         if rule == "mean":
-            result = result / np.diff(opens, append=len(numbers))
+            result = result / np.diff(first, append=len(numbers))
         result = result.astype(values.dtype)
         if rule == "sum":
             result, excess = keep_valid(result, column.limits)
             outside += excess
         else:
             result = np.clip(result, *column.limits)
-        merged[minute[opens]] = result
+        merged[minute[first]] = result
     return replace(column, values=merged), outside
 
 
-def _warn_outside(schema: Schema, columns: list[Column], outside: Mapping[Any, int]) -> None:
-    parts = []
-    for column in columns:
-        if column.label in outside:
-            low, high = column.limits
-            parts.append(
-                f"{column.label!r}: {outside[column.label]} outside {float(low):g} to {float(high):g}"
-            )
+def _warn_outside(read: list[tuple[Column, int]]) -> None:
+    wrong = [(column, count) for column, count in read if count]
+    if not wrong:
+        return
+    parts = [f"{c.label!r}: {count} outside {c.limits[0]:g} to {c.limits[1]:g}" for c, count in wrong]
     warnings.warn(
-        f"{sum(outside.values())} values are outside their channel's valid range and count as missing "
-        f"({'; '.join(parts)}). If a column is in another unit, say so with units={{'channel': 'unit'}}.",
+        f"{sum(count for _, count in wrong)} values are outside their channel's valid range and count as "
+        f"missing ({'; '.join(parts)}). If a column is in another unit, say so with "
+        "units={'channel': 'unit'}.",
         UserWarning,
         stacklevel=3,
     )
 
 
 def _assemble(
-    schema: Schema, keys: Keys, rows: np.ndarray | None, columns: tuple[Column, ...], outside: int
+    schema: Schema, keys: Keys, minutes: _Minutes | None, columns: tuple[Column, ...], outside: int
 ) -> Days:
-    """Lay minutes, one per row, sorted by person and time, out as days."""
+    """Lay the minutes out as days."""
+    rows: Any = slice(None) if minutes is None else minutes.order[minutes.opens]
 
-    def take(array: np.ndarray) -> np.ndarray:
-        return array if rows is None else array[rows]
-
-    person, minute, wall = take(keys.person), take(keys.minute), take(keys.wall)
+    person, minute, wall = keys.person[rows], keys.minute[rows], keys.wall[rows]
     date = wall // DAY
     clock = wall - date * DAY
     first, day = _days(person, date)
@@ -228,7 +225,7 @@ def _assemble(
             day=day,
             clock=clock,
             zones=keys.zones,
-            zone=None if keys.zone is None else take(keys.zone),
+            zone=None if keys.zone is None else keys.zone[rows],
             dtype=keys.dtype,
             keyed=keys.keyed,
             out_of_range=outside,

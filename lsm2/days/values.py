@@ -12,7 +12,8 @@ from lsm2.days.keys import FrameError
 
 
 def as_floats(column: pd.Series, label: Any) -> np.ndarray:
-    """Return a column as float32 or float64 (rows,), NaN where it holds nothing; float columns are not copied.
+    """Return a column as float32 or float64 (rows,), NaN where it holds nothing; float columns are not
+    copied.
 
     Raises:
         FrameError: The column does not hold numbers; names the first row that does not.
@@ -23,7 +24,7 @@ def as_floats(column: pd.Series, label: Any) -> np.ndarray:
     if isinstance(dtype, pd.CategoricalDtype):
         column, dtype = column.astype(dtype.categories.dtype), dtype.categories.dtype
     if isinstance(dtype, pd.SparseDtype):
-        column, dtype = column.sparse.to_dense(), dtype.subtype
+        column, dtype = column.astype(dtype.subtype), dtype.subtype
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
         if pd.api.types.is_extension_array_dtype(dtype):
             return column.to_numpy(dtype=own_dtype(dtype), na_value=np.nan)
@@ -40,7 +41,7 @@ def as_floats(column: pd.Series, label: Any) -> np.ndarray:
 
 
 def own_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return the dtype in which a column of this dtype comes back: its own for float32 and float64, else float64."""
+    """Return the dtype in which a column comes back: its own for float32 and float64, else float64."""
     return (
         np.dtype(np.float32)
         if str(dtype) in ("float32", "Float32", "float[pyarrow]")
@@ -73,8 +74,9 @@ def _is_number(value: Any) -> bool:
 def _not_numeric(column: pd.Series, label: Any, row: int) -> str:
     shown = repr(column.iloc[row]) if len(column) else "no rows"
     return (
-        f"column {label!r} holds {column.dtype}, not numbers: {shown} in row {row} (index {column.index[row]!r}). "
-        "Convert it, for instance by pd.to_numeric(column, errors='coerce'), or drop it."
+        f"column {label!r} holds {column.dtype}, not numbers: {shown} in row {row} (index "
+        f"{column.index[row]!r}). Convert it, for instance by pd.to_numeric(column, errors='coerce'), or "
+        "drop it."
         if len(column)
         else f"column {label!r} holds {column.dtype}, not numbers. Convert it by pd.to_numeric, or drop it."
     )
@@ -93,7 +95,7 @@ def own_limits(channel: Channel, conversion: tuple[float, float], dtype: np.dtyp
 
 
 def keep_valid(values: np.ndarray, limits: tuple[Any, Any]) -> tuple[np.ndarray, int]:
-    """Return the values with NaN for those outside the limits, and how many there were; copies only if it must."""
+    """Return the values with NaN for those outside the limits, and their number; copies only if it must."""
     low, high = limits
     with np.errstate(invalid="ignore"):
         wrong = (values < low) | (values > high)

@@ -1,4 +1,4 @@
-"""From days back to the caller's frame: own columns, own units, own timestamps, observed values bit for bit."""
+"""From days back to the caller's frame: own columns, own units, own times, observed values bit for bit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 from lsm2.days.clock import DAY, from_minutes
 from lsm2.days.days import Column, Days, row_index
 from lsm2.days.grid import Grid, bounds, make_grid
-from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError
+from lsm2.days.keys import TIMESTAMP, FrameError
 from lsm2.days.values import from_canonical, own_limits
 
 
@@ -27,15 +27,17 @@ def to_frame(
 ) -> pd.DataFrame:
     """Return the recording with its gaps filled, at minute steps, in the caller's columns and units.
 
-    Observed values are copied from the caller's columns. Where the clock was set back, both passes of the repeated
-    hour are returned; a minute that only one pass recorded gets, in the other, what the day holds for it.
+    Observed values are copied from the caller's columns. Where the clock was set back, both passes of the
+    repeated hour are returned; a minute that only one pass recorded gets, in the other, what the day holds
+    for it.
 
     Args:
         days: The recording.
         fills: float32 (days, channels, 1440), values for missing minutes in canonical units; NaN: not filled.
-        channels: None for the caller's own, "all" for every channel of the schema, or a list of channels; those
-            without a column come by canonical name and in canonical units.
-        grid: "days" for the days with a token, "full" to add all others from a person's first day to the last.
+        channels: None for the caller's own, "all" for every channel of the schema, or a list of channels;
+            those without a column come by canonical name and in canonical units.
+        grid: "days" for the days with a token, "full" to add all others from a person's first day to the
+            last.
         max_gap: Longest gap to fill, as a Timedelta or a string such as "60min"; None for no limit.
         return_filled: Whether to add `<column>.filled`, bool: the value is a fill.
         has_token: bool (days,), the days with an observed token; default: those with an observed minute.
@@ -56,7 +58,7 @@ def to_frame(
     columns = select_columns(days, channels)
     if fills.shape != days.values.shape:
         raise ValueError(f"fills has shape {fills.shape}, the days have {days.values.shape}")
-    wanted = days.observed.any(axis=(1, 2)) if has_token is None else np.asarray(has_token, bool)
+    wanted = np.asarray(days.observed.any(axis=(1, 2)) if has_token is None else has_token, bool)
     rows = make_grid(days, wanted, full=grid == "full")
     keys = _Keys(days, rows)
     fillable = np.flatnonzero(wanted[rows.day] & (rows.day >= 0)) if len(wanted) else np.zeros(0, np.int64)
