@@ -1,0 +1,184 @@
+"""Tables of filled gaps: averages over participants, ratios with verdicts, biases, and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+from lsm2.channels import CHANNELS
+
+from .scores import (
+    DRAWS,
+    ERRORS,
+    PEOPLE_FOR_VERDICT,
+    bootstrap_mean,
+    error_ratios,
+    is_total,
+    ratio_estimate,
+    total_bias,
+    verdict,
+)
+
+_TITLES = {
+    "mse": 'MSE of point="mean", divided by the variance over train people',
+    "mae": 'MAE of point="median", own units',
+    "mse_z": "MSE in the normalised transformed scale",
+}
+
+
+def summarise(results: pd.DataFrame, *, against: str = "linear", draws: int = DRAWS) -> pd.DataFrame:
+    """Average over participants, with intervals, ratios to a baseline, verdicts and biases.
+
+    Args:
+        results: What :func:`score_gaps` returned.
+        against: The method that the others are compared with, paired by participant.
+        draws: Bootstrap draws over participants.
+
+    Returns:
+        One row per channel, protocol and method: people, days, cells; each error with ``_low`` and ``_high``;
+        ``<error>_ratio`` (geometric mean of the participants' ratios) with interval and ``<error>_verdict``;
+        ``<error>_ratios`` (each person's, where fewer than 10); for counts and energies ``bias`` of the total
+        with interval and the quartiles over participants.
+
+    Raises:
+        ValueError: ``against`` is no method of the results.
+    """
+    methods = list(dict.fromkeys(results["method"]))
+    if against not in methods:
+        raise ValueError(f"against={against!r} is no method of these results; they have {', '.join(methods)}")
+    rows: list[dict[str, object]] = []
+    in_order = results.sort_values(
+        "channel", key=lambda names: names.map(list(CHANNELS).index), kind="stable"
+    )
+    for keys, cell in in_order.groupby(["channel", "protocol"], sort=False):
+        channel, protocol = cast("tuple[str, str]", keys)
+        by_method = {
+            name: part.set_index(["dataset", "participant"]) for name, part in cell.groupby("method")
+        }
+        for name in methods:
+            if name not in by_method:
+                continue
+            part = by_method[name]
+            row: dict[str, object] = {"channel": channel, "protocol": protocol, "method": name}
+            row.update(people=len(part), days=int(part["days"].sum()), cells=int(part["cells"].sum()))
+            row["unfilled"] = int(part["unfilled"].sum())
+            for error in ERRORS:
+                row[error], row[f"{error}_low"], row[f"{error}_high"] = bootstrap_mean(
+                    part[error], draws=draws
+                )
+            if name != against:
+                row.update(_compare(part, by_method[against], draws))
+            if is_total(CHANNELS[channel]):
+                bias = total_bias(part["sum_filled"], part["sum_true"], draws=draws)
+                row["bias"], (row["bias_low"], row["bias_high"]) = bias.total, bias.interval
+                row["bias_q25"], row["bias_q50"], row["bias_q75"] = bias.quartiles
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _compare(part: pd.DataFrame, other: pd.DataFrame, draws: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for error in ERRORS:
+        ratios = error_ratios(part[error], other[error].reindex(part.index))
+        estimate = ratio_estimate(ratios, draws=draws)
+        found[f"{error}_ratio"], found[f"{error}_ratio_low"], found[f"{error}_ratio_high"] = estimate
+        found[f"{error}_verdict"] = verdict(estimate, len(ratios))
+        if len(ratios) < PEOPLE_FOR_VERDICT:
+            found[f"{error}_ratios"] = [round(float(ratio), 3) for ratio in np.sort(ratios)]
+    return found
+
+
+def skill(results: pd.DataFrame, method: str, *, error: str = "mse", against: str = "locf") -> float:
+    """1 - geometric mean of error ratios: over participants within channel and protocol, then over those.
+
+    Args:
+        results: What :func:`score_gaps` returned.
+        method: The method judged.
+        error: ``mse``, ``mae`` or ``mse_z``.
+        against: The method it is compared with, paired by participant.
+    """
+    keys = ["channel", "protocol", "dataset", "participant"]
+    errors = results.set_index(["method", *keys])[error]
+    paired = pd.concat([errors.loc[method], errors.loc[against]], axis=1, join="inner", keys=["own", "other"])
+    logs = pd.Series(np.log(error_ratios(paired["own"], paired["other"])), index=paired.index)
+    return float(1 - np.exp(logs.groupby(level=["channel", "protocol"]).mean().mean()))
+
+
+def markdown(summary: pd.DataFrame, *, judged: Sequence[str] = (), against: str = "linear") -> str:
+    """Return the summary as Markdown: a table per error, and one of the bias of totals.
+
+    Args:
+        summary: What :func:`summarise` returned.
+        judged: Methods whose ratio to ``against`` and verdict are shown, each with its 95 % interval.
+        against: The method that the summary compared with.
+    """
+    parts = [_error_table(summary, error, judged, against) for error in ERRORS]
+    if "bias" in summary and summary["bias"].notna().any():
+        parts.append(_bias_table(summary))
+    return "\n\n".join(parts) + "\n"
+
+
+def _number(value: object) -> str:
+    number = float(cast("float", value))
+    if np.isnan(number):
+        return "-"
+    return f"{number:.3g}" if abs(number) < 100 else f"{number:.0f}"
+
+
+def _percent(value: object) -> str:
+    number = float(cast("float", value))
+    return "-" if np.isnan(number) else f"{100 * number:+.1f} %"
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
+    return "\n".join(lines)
+
+
+def _cells(summary: pd.DataFrame) -> list[tuple[list[str], dict[str, pd.Series]]]:
+    """For each channel and protocol: its first columns, and the row of each method."""
+    return [
+        (
+            [*cast("tuple[str, str]", keys), str(part["people"].iloc[0]), str(part["days"].iloc[0])],
+            {row["method"]: row for _, row in part.iterrows()},
+        )
+        for keys, part in summary.groupby(["channel", "protocol"], sort=False)
+    ]
+
+
+def _error_table(summary: pd.DataFrame, error: str, judged: Sequence[str], against: str) -> str:
+    methods = list(dict.fromkeys(summary["method"]))
+    header = ["channel", "hidden", "people", "days", *methods, *(f"{name} / {against}" for name in judged)]
+    rows = []
+    for first, by_method in _cells(summary):
+        values = [_number(by_method[name][error]) if name in by_method else "-" for name in methods]
+        ratios = [_ratio(by_method[name], error) if name in by_method else "-" for name in judged]
+        rows.append([*first, *values, *ratios])
+    return f"### {_TITLES[error]}\n\n" + _table(header, rows)
+
+
+def _ratio(row: pd.Series, error: str) -> str:
+    estimate = f"{row[f'{error}_ratio']:.3f}"
+    if row[f"{error}_verdict"] == "too few people":
+        return f"{estimate} (each: {', '.join(f'{ratio:.2f}' for ratio in row[f'{error}_ratios'])})"
+    low, high = row[f"{error}_ratio_low"], row[f"{error}_ratio_high"]
+    return f"{estimate} [{low:.3f}, {high:.3f}] {row[f'{error}_verdict']}"
+
+
+def _bias_table(summary: pd.DataFrame) -> str:
+    of_totals = summary[summary["bias"].notna() & (summary["method"] != "zero")]
+    methods = list(dict.fromkeys(of_totals["method"]))
+    rows = []
+    for first, by_method in _cells(of_totals):
+        rows.append([*first, *(_bias(by_method[name]) if name in by_method else "-" for name in methods)])
+    return (
+        "### Bias of totals over hidden minutes: filled / true - 1, all people (each person's quartiles)\n\n"
+        + _table(["channel", "hidden", "people", "days", *methods], rows)
+    )
+
+
+def _bias(row: pd.Series) -> str:
+    return f"{_percent(row['bias'])} ({_percent(row['bias_q25'])}, {_percent(row['bias_q75'])})"
