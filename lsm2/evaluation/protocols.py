@@ -70,9 +70,7 @@ def hide_blocks(
         breaks = np.flatnonzero(np.diff(recordings.day_number[positions]) != 1) + 1
         for run in np.split(positions, breaks):
             if len(run):
-                line = np.moveaxis(observed[run], 1, 0).reshape(
-                    len(recordings.channels), -1
-                )  # (channels, minutes)
+                line = np.concatenate(list(observed[run]), axis=1)  # (channels, days * 1440)
                 in_block = _draw_blocks(line, minutes, most_minutes, random)
                 hidden[run] = in_block.reshape(len(run), 1, DAY)
     return hidden & observed
@@ -98,9 +96,7 @@ def _draw_blocks(
     allowed = ((inside == 0) | (before & after)).all(axis=0) & (inside.max(axis=0) * 2 >= minutes)
 
     of_any = observed.any(axis=0).reshape(-1, DAY).sum(axis=1)
-    left = np.append(
-        np.minimum(most_minutes, of_any // 2), 0
-    )  # (days + 1,): a block may end with the last day
+    left = np.append(np.minimum(most_minutes, of_any // 2), 0)  # (days + 1,): none after the last day
     first_day = starts // DAY
     on_first = np.minimum(minutes, (first_day + 1) * DAY - starts)
     while True:
