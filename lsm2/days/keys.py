@@ -69,7 +69,8 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
     person_key = _person_key(frame, participant, time_key)
     times = _times(time_key.values(frame), time_key.where)
     if person_key is None:
-        participants, person = pd.Index([0]), np.zeros(len(frame), np.int64)
+        participants = pd.RangeIndex(min(len(frame), 1), name=PARTICIPANT)
+        person = np.zeros(len(frame), np.int64)
     else:
         participants, person = _people(frame, person_key)
     minute = absolute_minutes(times)

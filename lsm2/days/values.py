@@ -12,41 +12,28 @@ from lsm2.days.keys import FrameError
 
 
 def as_floats(column: pd.Series, label: Any) -> np.ndarray:
-    """Return a column as float32 or float64 (rows,), NaN where it holds nothing; float columns are not
-    copied.
+    """Return a column as numbers (rows,), NaN where it holds nothing: float32 as it is, all else as float64.
+
+    Columns of float32 and float64 are not copied.
 
     Raises:
         FrameError: The column does not hold numbers; names the first row that does not.
     """
-    dtype = column.dtype
-    if dtype in (np.float32, np.float64):
+    dtype: Any = column.dtype
+    if isinstance(dtype, np.dtype) and dtype in (np.float32, np.float64):
         return np.asarray(column)
     if isinstance(dtype, pd.CategoricalDtype):
-        column, dtype = column.astype(dtype.categories.dtype), dtype.categories.dtype
-    if isinstance(dtype, pd.SparseDtype):
-        column, dtype = column.astype(dtype.subtype), dtype.subtype
+        dtype = dtype.categories.dtype
+        column = column.astype(object)
     if pd.api.types.is_numeric_dtype(dtype) and not pd.api.types.is_complex_dtype(dtype):
-        if pd.api.types.is_extension_array_dtype(dtype):
-            return column.to_numpy(dtype=own_dtype(dtype), na_value=np.nan)
-        return column.to_numpy(dtype=np.float64)
+        return column.to_numpy(dtype=np.float64, na_value=np.nan)
     if str(dtype).startswith("decimal"):  # Arrow
-        return (
-            column.astype(object).map(float, na_action="ignore").to_numpy(dtype=np.float64, na_value=np.nan)
-        )
+        return _from_objects(column.astype(object), label)
     if str(dtype).startswith("null"):  # Arrow: a column of nothing
         return np.full(len(column), np.nan)
     if not pd.api.types.is_object_dtype(dtype):
         raise FrameError(_not_numeric(column, label, 0))
     return _from_objects(column, label)
-
-
-def own_dtype(dtype: Any) -> np.dtype[Any]:
-    """Return the dtype in which a column comes back: its own for float32 and float64, else float64."""
-    return (
-        np.dtype(np.float32)
-        if str(dtype) in ("float32", "Float32", "float[pyarrow]")
-        else np.dtype(np.float64)
-    )
 
 
 def _from_objects(column: pd.Series, label: Any) -> np.ndarray:
@@ -72,13 +59,10 @@ def _is_number(value: Any) -> bool:
 
 
 def _not_numeric(column: pd.Series, label: Any, row: int) -> str:
-    shown = repr(column.iloc[row]) if len(column) else "no rows"
+    where = f": {column.iloc[row]!r} in row {row} (index {column.index[row]!r})" if len(column) else ""
     return (
-        f"column {label!r} holds {column.dtype}, not numbers: {shown} in row {row} (index "
-        f"{column.index[row]!r}). Convert it, for instance by pd.to_numeric(column, errors='coerce'), or "
-        "drop it."
-        if len(column)
-        else f"column {label!r} holds {column.dtype}, not numbers. Convert it by pd.to_numeric, or drop it."
+        f"column {label!r} holds {column.dtype}, not numbers{where}. Convert it, for instance by "
+        "pd.to_numeric(column, errors='coerce'), or drop it."
     )
 
 
@@ -108,7 +92,7 @@ def to_canonical(values: np.ndarray, channel: Channel, conversion: tuple[float, 
     scale, offset = conversion
     if (scale, offset) == (1.0, 0.0):
         return values
-    return np.clip(values * np.float64(scale) + offset, channel.minimum, channel.maximum)
+    return np.clip(values.astype(np.float64) * scale + offset, channel.minimum, channel.maximum)
 
 
 def from_canonical(values: np.ndarray, conversion: tuple[float, float]) -> np.ndarray:

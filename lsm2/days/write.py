@@ -100,9 +100,11 @@ def select_columns(days: Days, channels: Literal["all"] | Iterable[str] | None) 
         return list(own)
     by_position = {column.position: column for column in own}
     by_label = {column.label: column.position for column in own}
-    if isinstance(channels, str):
-        channels = [*by_label, *days.schema.names] if channels == "all" else [channels]
-    positions = [by_label[name] if name in by_label else days.schema.index(name) for name in channels]
+    if channels == "all":
+        positions = [*by_position, *range(len(days.schema))]
+    else:
+        names = [channels] if isinstance(channels, str) else channels
+        positions = [by_label[name] if name in by_label else days.schema.index(name) for name in names]
     columns = [by_position.get(p) or _without_column(days, p) for p in dict.fromkeys(positions)]
     for column in columns:
         if by_label.get(column.label, column.position) != column.position:
@@ -172,7 +174,7 @@ def _minutes_of(max_gap: Any) -> float | None:
     if max_gap is None:
         return None
     try:
-        if isinstance(max_gap, (int, float)):
+        if isinstance(max_gap, (int, float)) or str(max_gap).strip().isdecimal():
             raise ValueError("a number has no unit")
         length = pd.Timedelta(max_gap) / pd.Timedelta(minutes=1)
     except (ValueError, TypeError) as error:
