@@ -34,7 +34,7 @@ def minutes(start: str = "2024-03-01 10:00", periods: int = 4, **more: Any) -> p
     return pd.date_range(start, periods=periods, freq="min", **more)
 
 
-def heart(values: Any, index: Any = None, **more: Any) -> pd.DataFrame:
+def heart(values: Any, index: Any = None) -> pd.DataFrame:
     return pd.DataFrame(
         {"heart_rate": values}, index=minutes(periods=len(values)) if index is None else index
     )
@@ -79,9 +79,7 @@ FORMS = {
     "participant column, unnamed time index": lambda f: f.set_index("timestamp").rename_axis(None),
     "time column, participant index": lambda f: f.set_index("participant_id"),
     "timestamps as text": lambda f: f.assign(timestamp=f.timestamp.astype(str)),
-    "timestamps as objects": lambda f: f.assign(timestamp=f.timestamp.dt.to_pydatetime()).astype(
-        {"timestamp": object}
-    ),
+    "timestamps as objects": lambda f: f.assign(timestamp=list(f.timestamp)).astype({"timestamp": object}),
     "timestamps in seconds": lambda f: f.assign(timestamp=f.timestamp.astype("datetime64[s]")),
     "timestamps from Arrow": lambda f: f.assign(
         timestamp=f.timestamp.astype(pd.ArrowDtype(pa.timestamp("ms")))

@@ -35,7 +35,7 @@ class Schema(BaseModel):
     def _unambiguous(cls, channels: tuple[Channel, ...]) -> tuple[Channel, ...]:
         owner: dict[str, str] = {}
         for channel in channels:
-            for alias in {plain_name(channel.name), *map(plain_name, channel.aliases)}:
+            for alias in dict.fromkeys(map(plain_name, (channel.name, *channel.aliases))):
                 if alias in owner:
                     raise ValueError(
                         f"{alias!r} stands for two channels: {owner[alias]!r} and {channel.name!r}"

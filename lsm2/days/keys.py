@@ -44,8 +44,11 @@ class _Key:
     level: int | None  # position of the index level, or
     column: Any = None  # label of the column
 
-    def values(self, frame: pd.DataFrame) -> Any:
-        return frame[self.column] if self.level is None else frame.index.get_level_values(self.level)
+    def values(self, frame: pd.DataFrame) -> pd.Index:
+        if self.level is not None:
+            return frame.index.get_level_values(self.level)
+        column = frame[self.column]
+        return pd.Index(column, dtype=column.dtype)
 
     @property
     def where(self) -> str:
@@ -159,8 +162,7 @@ def _person_key(frame: pd.DataFrame, participant: str, time_key: _Key) -> _Key |
     return _Key(others[0])
 
 
-def _times(values: Any, where: str) -> pd.DatetimeIndex:
-    index = pd.Index(values)
+def _times(index: pd.Index, where: str) -> pd.DatetimeIndex:
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
     if not isinstance(index, pd.DatetimeIndex):
@@ -229,7 +231,7 @@ def _people(frame: pd.DataFrame, key: _Key) -> tuple[pd.Index, np.ndarray]:
         participants = frame.index.levels[key.level].take(first) if not missing.any() else pd.Index([])
         person = order
     else:
-        person, participants = pd.factorize(pd.Index(key.values(frame)))
+        person, participants = pd.factorize(key.values(frame))
         missing = person < 0
     if missing.any():
         rows = np.flatnonzero(missing)
@@ -264,7 +266,7 @@ def _zones(
             )
         return (own,), None
     if column is not None:
-        code, found = pd.factorize(pd.Index(column.values(frame)))
+        code, found = pd.factorize(column.values(frame))
         names = list(found)
         if (code < 0).any():
             row = int(np.flatnonzero(code < 0)[0])
