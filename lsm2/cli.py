@@ -353,6 +353,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             # A usage error; its class lives in click or in typer, depending on the version of typer.
             if not hasattr(error, "format_message"):
                 raise
-            code, message = 2, f"{error.format_message()} Try 'lsm2 --help'."
+            context = getattr(error, "ctx", None)
+            help_ = f"{context.command_path if context else 'lsm2'} --help"
+            code, message = 2, f"{error.format_message().rstrip('.')}; see {help_}"
     print(f"lsm2: {' '.join(message.split())}", file=sys.stderr)
     return code
