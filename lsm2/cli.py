@@ -355,6 +355,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise
             context = getattr(error, "ctx", None)
             help_ = f"{context.command_path if context else 'lsm2'} --help"
-            code, message = 2, f"{error.format_message().rstrip('.')}; see {help_}"
+            code, message = 2, f"{error.format_message()} (more: {help_})"
     print(f"lsm2: {' '.join(message.split())}", file=sys.stderr)
     return code
