@@ -1,0 +1,106 @@
+"""The configuration of the network and of the way values become its inputs."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class Normalisation(BaseModel):
+    """How one channel becomes network units: ``z = (transform(x) - mean) / (std + epsilon)``, clipped to +-clip."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transform: Literal["identity", "log1p", "log"] = "identity"
+    mean: float = 0.0
+    """Mean of the transformed values of the train people."""
+    std: float = Field(default=1.0, gt=0)
+    """Standard deviation of the transformed values of the train people."""
+    clip: float | None = None
+    """Largest absolute z that the network sees; None for no clipping."""
+    epsilon: float = 0.0
+    scale: float = Field(default=1.0, gt=0)
+    """Standard deviation in the channel's own unit, which sets the size of a correction to its mean."""
+    output: Literal["continuous", "count", "binary"] = "continuous"
+    """The form of the read-out: an additive correction, one that cannot be negative, or a probability."""
+    minimum: float | None = None
+    maximum: float | None = None
+    """Valid range in the own unit; a fill is clipped to it. None on both sides: fills are not clipped."""
+
+
+class AIMConfig(BaseModel):
+    """Dimensions and extensions of the masked autoencoder (DESIGN of LSM-2: arXiv 2506.05321, section 3).
+
+    The flags ``minute_flags``, ``correction``, ``clock`` and ``decoder="cross"`` are extensions; with all of them
+    off, the network is the one of the paper.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    normalisation: tuple[Normalisation, ...] = Field(min_length=1)
+    """One entry a channel, in the order of the schema."""
+    window_minutes: int = Field(default=1440, gt=0)
+    patch_minutes: int = Field(default=10, gt=0)
+
+    encoder_dim: int = Field(default=384, gt=0)
+    encoder_depth: int = Field(default=12, gt=0)
+    encoder_heads: int = Field(default=6, gt=0)
+    decoder_dim: int = Field(default=256, gt=0)
+    decoder_depth: int = Field(default=4, gt=0)
+    decoder_heads: int = Field(default=4, gt=0)
+    mlp_ratio: float = Field(default=4.0, gt=0)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+    decoder: Literal["self", "cross"] = "self"
+    """``self``: mask tokens among all tokens of the day; ``cross``: only the tokens asked for, attending to the encoder's."""
+    positions: Literal["sincos", "learned"] = "sincos"
+    clock: bool = False
+    """Add an embedding of the wall-clock time of a token, so that a window may start at any hour."""
+    minute_flags: bool = False
+    """The patch embedding sees, beside the values, which of its minutes were observed."""
+    correction: bool = False
+    """A decoder query holds the linear interpolation of its channel's visible minutes; the head corrects it."""
+    query_neighbours: int = Field(default=2, ge=0)
+    """Patches on each side whose minutes a query sees."""
+    query_patches: int = Field(default=18, ge=0)
+    """Patches on each side whose visible mean a query sees."""
+    read_out: Literal["value", "mean_and_median"] = "value"
+    """``value``: one number a minute; ``mean_and_median``: the mean in own units and the median."""
+    all_minutes_required: tuple[int, ...] = ()
+    """Channels whose token counts as observed only with every minute observed (else: any minute)."""
+    observed_share_pooling: bool = True
+    """Weight tokens by their observed share when the day is pooled."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> AIMConfig:
+        if self.window_minutes % self.patch_minutes:
+            raise ValueError(f"window_minutes {self.window_minutes} is no multiple of patch_minutes {self.patch_minutes}")
+        for part, dim, heads in (
+            ("encoder", self.encoder_dim, self.encoder_heads),
+            ("decoder", self.decoder_dim, self.decoder_heads),
+        ):
+            if dim % heads:
+                raise ValueError(f"{part}_dim {dim} is no multiple of {part}_heads {heads}")
+            if dim % 4:
+                raise ValueError(f"{part}_dim {dim} is no multiple of 4, which the positions need")
+        if any(not 0 <= channel < self.channels for channel in self.all_minutes_required):
+            raise ValueError(f"all_minutes_required {self.all_minutes_required} names a channel beyond {self.channels}")
+        if self.correction and self.read_out == "value":
+            raise ValueError("correction=True needs read_out='mean_and_median'")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return len(self.normalisation)
+
+    @property
+    def slots(self) -> int:
+        """Patches of one channel in one window."""
+        return self.window_minutes // self.patch_minutes
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of one window: channels x slots, channel-major."""
+        return self.channels * self.slots

@@ -1,0 +1,264 @@
+"""The masked autoencoder with adaptive and inherited masking (LSM-2, arXiv 2506.05321, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .blocks import Positions, Stack
+from .config import AIMConfig
+from .context import Context, build_context, context_features
+from .masks import kept_tokens
+from .normalisation import Normaliser
+from .packing import Packed, PackedQueries, Padded
+
+_SOFTPLUS_SHIFT = 4.0
+_PROBABILITY_MARGIN = 0.02
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The tokens of a batch of windows."""
+
+    inputs: Tensor
+    """(days, tokens, features) network units, zeros where nothing is visible."""
+    share: Tensor
+    """(days, tokens) share of the patch's minutes that are visible."""
+    visible: Tensor
+    """(days, tokens) bool: the token counts as observed."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoder output of the observed tokens of a batch of windows, end to end."""
+
+    output: Tensor
+    """(all observed tokens, dim)"""
+    day: Tensor
+    """(all observed tokens,) position of the window in the batch, ascending."""
+    token: Tensor
+    """(all observed tokens,) channel-major token number."""
+    share: Tensor
+    """(all observed tokens,) observed share of the patch."""
+    lengths: tuple[int, ...]
+    """Observed tokens of each window."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Answers for the minutes of n tokens."""
+
+    day: Tensor
+    """(n,)"""
+    token: Tensor
+    """(n,)"""
+    mean: Tensor
+    """(n, patch_minutes) own units; a probability for binary channels. Not clipped to the valid range."""
+    median: Tensor
+    """(n, patch_minutes) own units."""
+    median_z: Tensor
+    """(n, patch_minutes) network units."""
+    logit: Tensor
+    """(n, patch_minutes) of binary channels; meaningless for others."""
+
+
+class AIM(nn.Module):
+    """Encoder and decoder; knows windows, not people or calendars.
+
+    Windows come as ``values`` (days, channels, minutes) in own units, ``observed`` of the same shape and ``start`` (days,),
+    the clock slot at which each window begins (0 for a calendar day). What stands in unobserved minutes is never read.
+    """
+
+    def __init__(self, config: AIMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.normaliser = Normaliser(config.normalisation)
+        features = config.patch_minutes * (2 if config.minute_flags else 1)
+        self.patch_embed = nn.Linear(features, config.encoder_dim)
+        self.encoder_positions = Positions(config, config.encoder_dim)
+        self.encoder = Stack(config.encoder_depth, config.encoder_dim, config.encoder_heads, config)
+        self.encoder_to_decoder = nn.Linear(config.encoder_dim, config.decoder_dim)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, config.decoder_dim))
+        self.decoder_positions = Positions(config, config.decoder_dim)
+        self.decoder = Stack(
+            config.decoder_depth,
+            config.decoder_dim,
+            config.decoder_heads,
+            config,
+            cross=config.decoder == "cross",
+        )
+        self.query = nn.Linear(context_features(config), config.decoder_dim) if config.correction else None
+        outputs = 3 if config.read_out == "mean_and_median" else 1
+        self.decoder_pred = nn.Linear(config.decoder_dim, outputs * config.patch_minutes)
+        every = torch.zeros(config.channels, dtype=torch.bool)
+        every[list(config.all_minutes_required)] = True
+        self.register_buffer("_all_minutes", every, persistent=False)
+        kinds = [n.output for n in config.normalisation]
+        self.register_buffer("_count", torch.tensor([k == "count" for k in kinds]), persistent=False)
+        self.register_buffer("_binary", torch.tensor([k == "binary" for k in kinds]), persistent=False)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        nn.init.normal_(self.mask_token, std=0.02)
+        if self.config.correction:
+            nn.init.zeros_(self.decoder_pred.weight)  # the first answer is the interpolation
+
+    # ------------------------------------------------------------------ tokens and encoder
+
+    def tokenise(self, values: Tensor, visible: Tensor) -> Tokens:
+        """Patches of visible minutes; hidden and missing minutes become zeros."""
+        config = self.config
+        z = self.normaliser.normalise(torch.where(visible, values, 0.0)) * visible
+        patches = z.unflatten(-1, (config.slots, -1)).flatten(1, 2)  # (days, tokens, patch)
+        flags = visible.unflatten(-1, (config.slots, -1)).flatten(1, 2)
+        share = flags.float().mean(-1)
+        every = self._all_minutes.repeat_interleave(config.slots)
+        token_visible = torch.where(every, share == 1, share > 0)
+        inputs = torch.cat([patches, flags.to(z.dtype)], dim=-1) if config.minute_flags else patches
+        return Tokens(inputs, share, token_visible)
+
+    def encode(self, values: Tensor, observed: Tensor, start: Tensor) -> Encoded:
+        """Encode observed tokens only, packed: exact, since a missing token is attended by none."""
+        tokens = self.tokenise(values, observed)
+        day, token = tokens.visible.nonzero(as_tuple=True)
+        lengths = tuple(tokens.visible.sum(1).tolist())
+        x = self.patch_embed(tokens.inputs[day, token].to(self.patch_embed.weight.dtype))
+        x = x + self.encoder_positions(token, start[day])
+        output = self.encoder(x, Packed.of(lengths))
+        return Encoded(output, day, token, tokens.share[day, token], lengths)
+
+    def encode_padded(
+        self, values: Tensor, visible: Tensor, start: Tensor, drop_fraction: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Encode as in pretraining: a fixed fraction of tokens dropped, masked ones first, the rest masked in attention.
+
+        Returns:
+            Encoder output (days, kept, dim), token numbers (days, kept), and which of them are visible (days, kept).
+        """
+        tokens = self.tokenise(values, visible)
+        kept = kept_tokens(tokens.visible, drop_fraction)  # (days, kept)
+        kept_visible = tokens.visible.gather(1, kept)
+        inputs = tokens.inputs.gather(1, kept[:, :, None].expand(-1, -1, tokens.inputs.shape[-1]))
+        x = self.patch_embed(inputs) + self.encoder_positions(kept, start[:, None])
+        return self.encoder(x, Padded(kept_visible)), kept, kept_visible
+
+    def pool(self, encoded: Encoded, days: int) -> Tensor:
+        """Embeddings (days, dim) float32: mean over observed tokens, weighted by observed share; NaN without a token."""
+        weight = encoded.share if self.config.observed_share_pooling else torch.ones_like(encoded.share)
+        output = encoded.output.float()
+        total = torch.zeros(days, output.shape[1], device=output.device).index_add_(
+            0, encoded.day, output * weight[:, None]
+        )
+        mass = torch.zeros(days, device=output.device).index_add_(0, encoded.day, weight)
+        return total / torch.where(mass > 0, mass, torch.nan)[:, None]
+
+    # ------------------------------------------------------------------ decoder
+
+    def reconstruct(self, values: Tensor, observed: Tensor, start: Tensor, asked: Tensor) -> Reading:
+        """Answers for the tokens ``asked`` (days, tokens) bool, from the observed minutes, without gradient bookkeeping.
+
+        Windows without an observed token get NaN.
+        """
+        encoded = self.encode(values, observed, start)
+        day, token = asked.nonzero(as_tuple=True)
+        memory = self.encoder_to_decoder(encoded.output)
+        context = build_context(values, observed, self.config, self.normaliser) if self.config.correction else None
+        if self.config.decoder == "cross":
+            x = self._queries(day, token, start[day], context)
+            layout = Packed.of(asked.sum(1).tolist(), encoded.lengths)
+            keys = memory + self.decoder_positions(encoded.token, start[encoded.day])
+            x = self.decoder(x, layout, keys)
+        else:
+            x = self._decode_all(memory, encoded.day, encoded.token, start, context)[day, token]
+        empty = torch.tensor([length == 0 for length in encoded.lengths], device=x.device)
+        return self._read(torch.where(empty[day][:, None], torch.nan, x), day, token, context)
+
+    def reconstruct_hidden(
+        self, values: Tensor, observed: Tensor, hidden: Tensor, start: Tensor, drop_fraction: float
+    ) -> Reading:
+        """Pretraining: answers for every token with a minute that is hidden and really observed.
+
+        The encoder does not see the union of the inherited mask (``~observed``) and the artificial mask (``hidden``).
+        """
+        visible = observed & ~hidden
+        target = (observed & hidden).unflatten(-1, (self.config.slots, -1)).any(-1).flatten(1)  # (days, tokens)
+        day, token = target.nonzero(as_tuple=True)
+        output, kept, kept_visible = self.encode_padded(values, visible, start, drop_fraction)
+        memory = self.encoder_to_decoder(output)
+        context = build_context(values, visible, self.config, self.normaliser) if self.config.correction else None
+        if self.config.decoder == "cross":
+            layout = PackedQueries.of(day, target.sum(1), kept_visible)
+            keys = memory + self.decoder_positions(kept, start[:, None])
+            x = self.decoder(self._queries(day, token, start[day], context), layout, keys)
+        else:
+            seen_day, seen_place = kept_visible.nonzero(as_tuple=True)
+            seen = memory[seen_day, seen_place]
+            x = self._decode_all(seen, seen_day, kept[seen_day, seen_place], start, context)[day, token]
+        return self._read(x, day, token, context)
+
+    def _queries(self, day: Tensor, token: Tensor, start: Tensor, context: Context | None) -> Tensor:
+        """Decoder inputs (n, dim) of tokens that are not seen: mask token + position + context."""
+        x = self.mask_token[0] + self.decoder_positions(token, start)
+        if self.query is not None and context is not None:
+            slots = self.config.slots
+            features = context.of(day, token // slots, token % slots, self.config.patch_minutes)
+            x = x + self.query(features.to(self.query.weight.dtype))
+        return x
+
+    def _decode_all(
+        self, memory: Tensor, day: Tensor, token: Tensor, start: Tensor, context: Context | None
+    ) -> Tensor:
+        """Self-attention decoder over all tokens: encoder output where seen, mask tokens elsewhere; nothing masked."""
+        days, tokens = len(start), self.config.tokens
+        every = torch.arange(tokens, device=memory.device)
+        rows = torch.arange(days, device=memory.device)
+        x = self._queries(
+            rows.repeat_interleave(tokens), every.repeat(days), start.repeat_interleave(tokens), context
+        ).to(memory.dtype)
+        x = x.unflatten(0, (days, tokens)).clone()
+        x[day, token] = memory + self.decoder_positions(token, start[day]).to(memory.dtype)
+        return self.decoder(x, Padded())
+
+    def _read(self, x: Tensor, day: Tensor, token: Tensor, context: Context | None) -> Reading:
+        """Decoder output (n, dim) to answers in own units, float32."""
+        config, constants = self.config, self.normaliser
+        raw = self.decoder_pred(x).float()
+        channel = token // config.slots
+        binary = self._binary[channel][:, None]
+        if config.read_out == "value":
+            value = constants.denormalise(raw, channel)
+            mean = torch.where(binary, torch.sigmoid(raw), value)
+            return Reading(day, token, mean, mean, raw, raw)
+        shift, gain, extra = raw.unflatten(-1, (3, -1)).unbind(1)  # each (n, patch)
+        if context is None:
+            base_z = torch.zeros_like(shift)
+            base = constants.denormalise(base_z, channel)
+        else:
+            minute = (token % config.slots)[:, None] * config.patch_minutes + torch.arange(
+                config.patch_minutes, device=token.device
+            )
+            base = context.base[day[:, None], channel[:, None], minute]
+            base_z = context.base_z[day[:, None], channel[:, None], minute]
+        median_z = base_z + shift
+        scale = constants.scale[channel]
+        rise = functional.softplus(extra - _SOFTPLUS_SHIFT) - functional.softplus(extra.new_tensor(-_SOFTPLUS_SHIFT))
+        count = base * 2 * torch.sigmoid(gain) + scale * rise
+        logit = torch.logit(base.clamp(_PROBABILITY_MARGIN, 1 - _PROBABILITY_MARGIN)) + shift
+        probability = torch.sigmoid(logit)
+        mean = torch.where(self._count[channel][:, None], count, base + scale * gain)
+        median = constants.denormalise(median_z, channel)
+        return Reading(
+            day,
+            token,
+            torch.where(binary, probability, mean),
+            torch.where(binary, probability, median),
+            median_z,
+            logit,
+        )

@@ -1,0 +1,197 @@
+"""Arrays of days through a network: batches of observed tokens, device, precision, progress.
+
+Days are sorted by how many tokens they hold, packed end to end, and cut into batches by tokens, so that nothing is
+padded and a batch's cost does not depend on how much is missing. Results do not depend on the batch.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from .aim import AIM
+
+PRECISIONS = ("float32", "bfloat16", "auto")
+_BATCH_TOKENS = 4096
+_PROGRESS_AFTER_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class Engine:
+    """A network on a device at a precision."""
+
+    network: AIM
+    device: torch.device
+    precision: str
+    """``float32`` or ``bfloat16``."""
+
+    def token_counts(self, observed: np.ndarray) -> np.ndarray:
+        """Observed tokens of each day, from observed minutes (days, channels, minutes)."""
+        config = self.network.config
+        patches = observed.reshape(*observed.shape[:2], config.slots, config.patch_minutes)
+        tokens = patches.any(-1)
+        every = list(config.all_minutes_required)
+        tokens[:, every] = patches[:, every].all(-1)
+        return np.asarray(tokens.sum((1, 2)))
+
+    @torch.inference_mode()
+    def embed(
+        self, values: np.ndarray, kept: np.ndarray, *, batch_size: int | None, progress: bool | None
+    ) -> np.ndarray:
+        """Embeddings of whole days.
+
+        Args:
+            values: (days, channels, minutes) canonical units, NaN = missing.
+            kept: (days,) bool, the days to embed.
+            batch_size: Most days at once; None lets the number of tokens decide.
+            progress: Show a bar; None shows it on a terminal once it takes a few seconds.
+
+        Returns:
+            (days, dim) float32; NaN for a day without an observed token.
+        """
+        out = np.full((len(values), self.network.config.encoder_dim), np.nan, dtype=np.float32)
+        counts = self.token_counts(~np.isnan(values)) * kept
+        for rows in _shown(_batches(counts, batch_size), int((counts > 0).sum()), progress, "embed"):
+            batch, observed, start = self._windows(values[rows])
+            with self._autocast():
+                encoded = self.network.encode(batch, observed, start)
+            out[rows] = self.network.pool(encoded, len(rows)).cpu().numpy()
+        return out
+
+    @torch.inference_mode()
+    def embed_tokens(
+        self, values: np.ndarray, kept: np.ndarray, *, batch_size: int | None, progress: bool | None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Encoder outputs of observed tokens, a batch of days at a time; arguments as for :meth:`embed`.
+
+        Yields:
+            Day numbers (tokens,), channel-major token numbers (tokens,), observed shares (tokens,), outputs (tokens, dim).
+        """
+        counts = self.token_counts(~np.isnan(values)) * kept
+        for rows in _shown(_batches(counts, batch_size), int((counts > 0).sum()), progress, "embed"):
+            batch, observed, start = self._windows(values[rows])
+            with self._autocast():
+                encoded = self.network.encode(batch, observed, start)
+            yield (
+                rows[encoded.day.cpu().numpy()],
+                encoded.token.cpu().numpy(),
+                encoded.share.cpu().numpy(),
+                encoded.output.float().cpu().numpy(),
+            )
+
+    @torch.inference_mode()
+    def reconstruct(
+        self,
+        values: np.ndarray,
+        wanted: np.ndarray,
+        *,
+        point: str,
+        start_slot: int = 0,
+        batch_size: int | None,
+        progress: bool | None,
+    ) -> np.ndarray:
+        """Proposed values for the minutes wanted.
+
+        Args:
+            values: (days, channels, minutes) canonical units, NaN = missing.
+            wanted: (days, channels, minutes) bool.
+            point: ``mean`` or ``median``.
+            start_slot: Clock slot at which the windows begin (half of the slots for windows from noon to noon).
+            batch_size: Most days at once; None lets the number of tokens decide.
+            progress: Show a bar; None shows it on a terminal once it takes a few seconds.
+
+        Returns:
+            (days, channels, minutes) float32 in the valid range; NaN where not wanted, or without an observed token.
+        """
+        network = self.network
+        config = network.config
+        out = np.full(values.shape, np.nan, dtype=np.float32)
+        asked = wanted.reshape(len(values), config.tokens, config.patch_minutes).any(-1)
+        counts = self.token_counts(~np.isnan(values))
+        answered = asked.any(1) & (counts > 0)
+        work = np.where(answered, counts + asked.sum(1), 0)
+        for rows in _shown(_batches(work, batch_size), int(answered.sum()), progress, "reconstruct"):
+            batch, observed, start = self._windows(values[rows], start_slot)
+            tokens = torch.from_numpy(asked[rows]).to(self.device)
+            with self._autocast():
+                reading = network.reconstruct(batch, observed, start, tokens)
+            answer = reading.mean if point == "mean" else reading.median
+            answer = network.normaliser.into_range(answer.float(), reading.token // config.slots)
+            patches = out.reshape(len(values), config.tokens, config.patch_minutes)
+            patches[rows[reading.day.cpu().numpy()], reading.token.cpu().numpy()] = answer.cpu().numpy()
+        out[~wanted] = np.nan
+        return out
+
+    def _windows(self, values: np.ndarray, start_slot: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+        batch = torch.from_numpy(values).to(self.device)
+        start = torch.full((len(values),), start_slot, device=self.device)
+        return batch, ~torch.isnan(batch), start
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"
+        )
+
+
+def make_engine(network: AIM, device: str = "auto", precision: str = "float32") -> Engine:
+    """Put a network on a device.
+
+    Args:
+        network: In evaluation mode.
+        device: ``auto`` (CUDA where there is one, else the CPU) or a torch device.
+        precision: ``float32``; ``bfloat16``; ``auto`` for bfloat16 where the hardware computes it natively.
+
+    Raises:
+        ValueError: The device or the precision is unknown, or the device is not there.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision={precision!r} is not known; it is one of {', '.join(PRECISIONS)}")
+    try:
+        place = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        network = network.to(place)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(
+            f"device={device!r} cannot be used here ({str(error).splitlines()[0]}); try 'auto' or 'cpu'"
+        ) from None
+    if precision == "auto":
+        precision = "bfloat16" if _native_bfloat16(place) else "float32"
+    return Engine(network.eval(), place, precision)
+
+
+def _native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type != "cpu":
+        return False
+    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # absent from older torch
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
+def _batches(work: np.ndarray, batch_size: int | None) -> list[np.ndarray]:
+    """Row numbers of days with work, like sizes together, cut where a batch holds enough tokens."""
+    order = np.argsort(work, kind="stable")
+    order = order[work[order] > 0]
+    if batch_size is not None:
+        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    filled = np.cumsum(work[order]) // _BATCH_TOKENS
+    return np.split(order, np.flatnonzero(np.diff(filled)) + 1) if len(order) else []
+
+
+def _shown(batches: list[np.ndarray], days: int, progress: bool | None, what: str) -> Iterator[np.ndarray]:
+    """Yield batches under a progress bar that, by default, appears on a terminal when it will take a while."""
+    disable = None if progress is None else not progress
+    delay = _PROGRESS_AFTER_SECONDS if progress is None else 0.0
+    with tqdm(total=days, desc=what, unit="day", disable=disable, delay=delay) as bar:
+        began = time.monotonic()
+        for rows in batches:
+            yield rows
+            bar.update(len(rows))
+            if progress is None and time.monotonic() - began < delay:
+                continue
+            bar.refresh()

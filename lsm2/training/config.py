@@ -1,0 +1,100 @@
+"""The one file that reproduces a checkpoint: data, network, masks, optimisation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ..aim import AIMConfig, MaskConfig, Normalisation
+from ..channels import Schema
+from .sources import Source
+
+
+class ChannelTransform(BaseModel):
+    """How a channel is normalised; mean and standard deviation are computed from the train people."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    transform: Literal["identity", "log1p", "log"] = "identity"
+    clip: float | None = 6.0
+
+
+class PretrainConfig(BaseModel):
+    """Everything that `lsm2 pretrain` needs beside the data directory."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    licence: str
+    """Terms of the weights, which follow from the data's."""
+    description: str = ""
+
+    channels: dict[str, ChannelTransform] = Field(min_length=1)
+    """Canonical channels of the schema, in order."""
+    sources: tuple[Source, ...] = Field(min_length=1)
+    splits: str | None = None
+    """File in the data directory with {source: {train, valid, test: [participants]}}; None draws a split by `seed`."""
+    valid_fraction: float = Field(default=0.15, gt=0, lt=1)
+    min_tokens: int = Field(default=12, gt=0)
+    """Days with fewer observed tokens are left out."""
+
+    network: dict[str, Any] = Field(default_factory=dict)
+    """Fields of AIMConfig other than `normalisation`."""
+    masks: MaskConfig = MaskConfig()
+    drop_fraction: float = Field(default=0.8, ge=0, lt=1)
+    """Share of all tokens dropped from the computation, masked ones first."""
+    distance_exponent: float = Field(default=0.5, ge=0)
+    """Target minutes weigh (1 + minutes to the nearest visible one) ** -exponent."""
+
+    shift_probability: float = Field(default=0.5, ge=0, le=1)
+    """How often a window starts at a random time instead of midnight."""
+    unworn_probability: float = Field(default=0.5, ge=0, le=1)
+    """How often zeros of an unworn device stay visible (they are never a target)."""
+    count_scale: float = Field(default=1.5, ge=1)
+    """Activity counts of a window are multiplied by a factor between 1 / count_scale and count_scale, half of the time."""
+
+    steps: int = Field(gt=0)
+    batch_windows: int = Field(default=64, gt=0)
+    micro_windows: int = Field(default=32, gt=0)
+    """Windows of like length that are computed at once."""
+    learning_rate: float = Field(default=1e-3, gt=0)
+    final_learning_rate: float = Field(default=1e-5, ge=0)
+    warmup_steps: int = Field(default=200, ge=0)
+    weight_decay: float = Field(default=0.05, ge=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip_norm: float = Field(default=1.0, gt=0)
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    """Decay of the moving average of the weights, which is what is saved; 0 for none."""
+    precision: Literal["float32", "bfloat16"] = "bfloat16"
+    seed: int = 0
+
+    valid_every: int = Field(default=500, gt=0)
+    valid_windows: int = Field(default=128, gt=0)
+    checkpoint_seconds: float = Field(default=180, gt=0)
+
+    @field_validator("network")
+    @classmethod
+    def _no_normalisation(cls, network: dict[str, Any]) -> dict[str, Any]:
+        if "normalisation" in network:
+            raise ValueError("network.normalisation is computed from the train people; leave it out")
+        return network
+
+    @classmethod
+    def read(cls, path: Path) -> PretrainConfig:
+        """Read and check a JSON file.
+
+        Raises:
+            FileNotFoundError: No such file.
+            ValueError: The file is no JSON, or a field is unknown or wrong (pydantic's message names it).
+        """
+        return cls.model_validate_json(path.read_text())
+
+    def schema_of_channels(self) -> Schema:
+        """Return the schema, in the order of `channels`."""
+        return Schema.from_names(self.channels)
+
+    def aim(self, normalisation: tuple[Normalisation, ...]) -> AIMConfig:
+        """Return the network's configuration."""
+        return AIMConfig(normalisation=normalisation, **self.network)

@@ -1,0 +1,308 @@
+"""Pretraining: adaptive and inherited masking over the sources of a config, on one process or several."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from tqdm import tqdm
+
+from ..aim import AIM, artificial_mask, target_weights
+from ..channels import Schema
+from ..checkpoint.native import CheckpointConfig, save_checkpoint
+from .config import PretrainConfig
+from .dataset import Batch, Recordings, Windows, load_recordings, normalise
+from .objective import channel_losses, total_loss
+from .state import load_state, save_state
+from .validation import Validation
+
+_LIKE_LENGTH = 0.6  # windows of one micro-batch have at least this share of the longest one's visible tokens
+
+
+@contextmanager
+def _processes(device: str) -> Iterator[tuple[int, int]]:
+    """Rank and world size; joins the group that ``torchrun`` set up, if any."""
+    if "WORLD_SIZE" not in os.environ:
+        yield 0, 1
+        return
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    try:
+        yield dist.get_rank(), dist.get_world_size()
+    finally:
+        dist.destroy_process_group()
+
+
+def _device(name: str) -> str:
+    if name != "auto":
+        return name
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
+
+
+def family_groups(schema: Schema) -> Tensor:
+    """Family number of each channel (channels,)."""
+    families = list(schema.families)
+    return torch.tensor([families.index(channel.family) for channel in schema.channels])
+
+
+def learning_rate(config: PretrainConfig, step: int) -> float:
+    """Linear warm-up, then half a cosine down to the final rate."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
+    low = config.final_learning_rate
+    return low + (config.learning_rate - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def _optimiser(model: AIM, config: PretrainConfig) -> torch.optim.AdamW:
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    vectors = [p for p in model.parameters() if p.ndim < 2]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
+
+
+class Trainer:
+    """One step of pretraining, the same on one process or on several."""
+
+    def __init__(self, config: PretrainConfig, model: AIM, windows: Windows, groups: Tensor, rank: int, world: int) -> None:
+        self.config, self.model, self.windows, self.groups = config, model, windows, groups
+        self.rank, self.world = rank, world
+        self.optimiser = _optimiser(model, config)
+        self.average = {name: p.detach().clone() for name, p in model.named_parameters()} if config.ema else {}
+        self.device = next(model.parameters()).device
+
+    def step(self, number: int) -> float:
+        """Draw the batch of step ``number``, learn from it, return its loss."""
+        config = self.config
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
+        torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
+        batch = self.windows.draw(generator)
+        hidden = artificial_mask(batch.observed, config.masks, self.windows.patch, self.groups, generator)
+        weights = target_weights(batch.observed, hidden, config.distance_exponent) * batch.target
+        totals = weights.sum((0, 2)).to(self.device)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(config, number)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = torch.zeros((), device=self.device)
+        for rows in self._micro_batches(batch, hidden):
+            part = self._loss(batch, hidden, weights, totals, rows)
+            part.backward()
+            loss += part.detach()
+        if self.world > 1:
+            for parameter in self.model.parameters():
+                if parameter.grad is None:
+                    parameter.grad = torch.zeros_like(parameter)
+                dist.all_reduce(parameter.grad)
+            dist.all_reduce(loss)
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
+        self.optimiser.step()
+        decay = min(config.ema, (1 + number) / (10 + number))
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if name in self.average:
+                    self.average[name].lerp_(parameter, 1 - decay)
+        return float(loss)
+
+    def _micro_batches(self, batch: Batch, hidden: Tensor) -> list[Tensor]:
+        """This process's windows, in parts of like length so that little is padded."""
+        visible = (batch.observed & ~hidden).unflatten(-1, (-1, self.windows.patch)).any(-1).flatten(1).sum(1)
+        order = visible.argsort(descending=True, stable=True)[self.rank :: self.world]
+        parts: list[list[int]] = []
+        for row in order.tolist():
+            longest, used = (int(visible[parts[-1][0]]), len(parts[-1])) if parts else (0, 0)
+            fits = used < self.config.micro_windows and int(visible[row]) >= _LIKE_LENGTH * longest
+            if parts and fits:
+                parts[-1].append(row)
+            else:
+                parts.append([row])
+        return [torch.tensor(part) for part in parts]
+
+    def _loss(self, batch: Batch, hidden: Tensor, weights: Tensor, totals: Tensor, rows: Tensor) -> Tensor:
+        values, observed, mask, weight, start = (
+            x[rows].to(self.device) for x in (batch.values, batch.observed, hidden, weights, batch.start)
+        )
+        with torch.autocast(
+            self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"
+        ):
+            reading = self.model.reconstruct_hidden(values, observed, mask, start, self.config.drop_fraction)
+        return total_loss(channel_losses(self.model, reading, values, weight), totals)
+
+    @contextmanager
+    def averaged(self) -> Iterator[AIM]:
+        """The model with its averaged weights."""
+        kept = {name: p.detach().clone() for name, p in self.model.named_parameters() if name in self.average}
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if name in self.average:
+                    parameter.copy_(self.average[name])
+            yield self.model
+            for name, parameter in self.model.named_parameters():
+                if name in kept:
+                    parameter.copy_(kept[name])
+
+
+def pretrain(
+    config: str | Path | PretrainConfig,
+    *,
+    data: str | Path,
+    output: str | Path,
+    resume: bool = True,
+    device: str = "auto",
+    seconds: float | None = None,
+    progress: bool | None = None,
+) -> Path:
+    """Pretrain a network and write it as a checkpoint that :func:`lsm2.load_model` reads.
+
+    A run that was stopped goes on where its last state was written, to the same result. Under ``torchrun`` each
+    process computes its part of every batch.
+
+    Args:
+        config: A :class:`PretrainConfig`, or the JSON file that holds one.
+        data: Directory of the sources' parquet files.
+        output: Folder of the run: ``log.jsonl``, ``state/`` while training, ``checkpoint/`` at the end.
+        resume: Go on from ``state/`` if there is one.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``.
+        seconds: Stop after this time, state written, to go on later; None to train all steps.
+        progress: Show a progress bar; None shows it on a terminal.
+
+    Returns:
+        The checkpoint folder (not yet there if ``seconds`` ran out).
+
+    Raises:
+        FileNotFoundError: The config or a source's file is missing.
+        ValueError: The config is wrong, or ``output`` holds a run of another config.
+    """
+    if not isinstance(config, PretrainConfig):
+        config = PretrainConfig.read(Path(config))
+    data, output = Path(data), Path(output)
+    device = _device(device)
+    with _processes(device) as (rank, world):
+        return _run(config, data, output, resume, device, seconds, progress, rank, world)
+
+
+def _run(
+    config: PretrainConfig,
+    data: Path,
+    output: Path,
+    resume: bool,
+    device: str,
+    seconds: float | None,
+    progress: bool | None,
+    rank: int,
+    world: int,
+) -> Path:
+    began = time.monotonic()
+    schema = config.schema_of_channels()
+    groups = family_groups(schema)
+    train, valid = load_recordings(config, data, "train"), load_recordings(config, data, "valid")
+    torch.manual_seed(config.seed)
+    model = AIM(config.aim(normalise(config, schema, train))).to(device).train()
+    windows = Windows(config, train)
+    trainer = Trainer(config, model, windows, groups, rank, world)
+    validation = Validation(config, valid, groups) if rank == 0 else None
+    state, log = output / "state", output / "log.jsonl"
+    if rank == 0:
+        output.mkdir(parents=True, exist_ok=True)
+        _same_config(output / "pretrain.json", config, resume)
+    numbers = (load_state(state, model, trainer.average, trainer.optimiser) if resume else None) or {}
+    step, spent = int(numbers.get("step", 0)), numbers.get("seconds", 0.0)
+    if rank == 0:
+        _trim_log(log, step)
+    bar = tqdm(
+        total=config.steps, initial=step, unit="step", disable=rank > 0 or (None if progress is None else not progress)
+    )
+    losses: list[float] = []
+    written = time.monotonic()
+
+    def elapsed() -> float:
+        return spent + time.monotonic() - began
+
+    while step < config.steps:
+        losses.append(trainer.step(step))
+        if not math.isfinite(losses[-1]):
+            raise FloatingPointError(f"the loss of step {step} is {losses[-1]}; lower learning_rate and start with --fresh")
+        step += 1
+        bar.update()
+        out_of_time = _agree(seconds is not None and time.monotonic() - began > seconds, world, device)
+        if validation is not None and (step % config.valid_every == 0 or step == config.steps):
+            with trainer.averaged() as averaged:
+                scores = validation(averaged, list(schema.names))
+            line = {"step": step, "seconds": round(elapsed(), 1), "learning_rate": learning_rate(config, step - 1)}
+            line |= {"train_loss": sum(losses) / len(losses), "valid_loss": scores.pop("loss")}
+            with log.open("a") as file:
+                file.write(json.dumps({**line, "valid": {k: round(v, 4) for k, v in scores.items()}}) + "\n")
+            bar.set_postfix(train=f"{line['train_loss']:.3f}", valid=f"{line['valid_loss']:.3f}")
+            losses.clear()
+        if rank == 0 and (time.monotonic() - written > config.checkpoint_seconds or out_of_time or step == config.steps):
+            save_state(state, model, trainer.average, trainer.optimiser, {"step": step, "seconds": elapsed()})
+            written = time.monotonic()
+        if out_of_time:
+            break
+    bar.close()
+    checkpoint = output / "checkpoint"
+    if rank == 0 and step == config.steps:
+        with trainer.averaged() as averaged:
+            save_checkpoint(checkpoint, averaged, _card(config, schema, averaged, train, windows, elapsed()), half=True)
+    return checkpoint
+
+
+def _agree(stop: bool, world: int, device: str) -> bool:
+    """Whether any process wants to stop."""
+    if world == 1:
+        return stop
+    flag = torch.tensor(float(stop), device=device)
+    dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+    return bool(flag)
+
+
+def _same_config(path: Path, config: PretrainConfig, resume: bool) -> None:
+    text = config.model_dump_json(indent=2)
+    if resume and path.exists() and path.read_text() != text:
+        raise ValueError(
+            f"{path.parent} holds a run of another config; choose another output folder, or start afresh with --fresh"
+        )
+    path.write_text(text)
+
+
+def _trim_log(log: Path, step: int) -> None:
+    """Drop lines that a killed run wrote after its last state."""
+    if log.exists():
+        lines = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= step]
+        log.write_text("".join(line + "\n" for line in lines))
+
+
+def _card(
+    config: PretrainConfig, schema: Schema, model: AIM, train: Recordings, windows: Windows, seconds: float
+) -> CheckpointConfig:
+    counted: dict[str, Any] = {}
+    observed = train.observed()
+    for position, name in enumerate(schema.names):
+        days = observed[:, position].any(1)
+        counted[name] = {"people": len(set(train.person[days])), "days": int(days.sum())}
+    return CheckpointConfig(
+        name=config.name,
+        licence=config.licence,
+        description=config.description,
+        channels=schema,
+        network=model.config,
+        training={
+            "steps": config.steps,
+            "batch_windows": config.batch_windows,
+            "seconds": round(seconds),
+            "people": len(set(train.person[windows.usable])),
+            "days": len(windows.usable),
+            "channels": counted,
+            "sources": [{"name": s.name, "licence": s.licence} for s in config.sources],
+        },
+    )

@@ -1,0 +1,154 @@
+"""Recordings to learn from: how each parquet file becomes a canonical frame, and which people belong to which split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+class SleepLog(BaseModel):
+    """A sleep channel from a column of stages, present only inside logged sleep."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: str
+    asleep: tuple[float, ...]
+    """Codes that count as asleep; every other code is awake."""
+    awake_outside: bool = False
+    """Worn minutes outside the log count as awake, from noon to noon around a logged night."""
+
+
+class Source(BaseModel):
+    """One parquet file of recordings: columns participant_id, timestamp (naive local time) and channels.
+
+    >>> Source(name="cohort", file="cohort.parquet", columns={"hr": "heart_rate"}).columns
+    {'hr': 'heart_rate'}
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    file: str
+    """Relative to the data directory."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Column of the file -> canonical channel. Columns that are neither named here nor known by name are not read."""
+    drop: tuple[str, ...] = ()
+    """Columns that would be known by name but are left out."""
+    units: dict[str, str] = Field(default_factory=dict)
+    """Canonical channel -> unit or device of the file."""
+    native_minutes: dict[str, int] = Field(default_factory=dict)
+    """Canonical channel -> true sampling interval, where the publisher interpolated to minutes: only native samples stay."""
+    sleep_log: SleepLog | None = None
+    clock: bool = True
+    """False where the times of day are made up: the model must not learn from them."""
+    nonwear: Literal["auto", "zero_runs", "none"] = "auto"
+    """How unworn minutes are told: by missing heart rate where there is a heart-rate stream, else by zero runs; by zero
+    runs always (heart rate from another device); or not at all."""
+    weight: float = Field(default=1.0, gt=0)
+    """Multiplies the square root of its days when recordings are sampled."""
+    licence: str = ""
+
+
+def read_splits(path: Path) -> dict[str, dict[Split, list[str]]]:
+    """Read {source name: {train | valid | test: [participant ids]}}.
+
+    Raises:
+        ValueError: A participant stands in two splits of a source.
+    """
+    splits: dict[str, dict[Split, list[str]]] = json.loads(path.read_text())
+    for name, parts in splits.items():
+        everyone = [person for part in parts.values() for person in part]
+        if len(everyone) != len(set(everyone)):
+            twice = sorted({person for person in everyone if everyone.count(person) > 1})
+            raise ValueError(f"{path.name}: participants {twice[:5]} of {name!r} stand in two splits")
+    return splits
+
+
+def draw_split(participants: list[str], seed: int, valid_fraction: float, test_fraction: float = 0.0) -> dict[Split, list[str]]:
+    """Split people at random, for data without a published split."""
+    order = [participants[i] for i in np.random.default_rng(seed).permutation(len(participants))]
+    valid = round(len(order) * valid_fraction)
+    test = round(len(order) * test_fraction)
+    return {"valid": order[:valid], "test": order[valid : valid + test], "train": order[valid + test :]}
+
+
+def load_source(source: Source, directory: Path, participants: list[str] | None = None) -> pd.DataFrame:
+    """Read one source as a canonical frame.
+
+    Args:
+        source: What to read and how.
+        directory: The data directory.
+        participants: Only these people; None for all.
+
+    Returns:
+        Columns participant_id, timestamp and canonical channels in the file's units, as the file's rows.
+
+    Raises:
+        FileNotFoundError: The file is not in the directory.
+        ValueError: A column that the source names is not in the file.
+    """
+    import pandas as pd
+
+    path = directory / source.file
+    if not path.exists():
+        raise FileNotFoundError(f"source {source.name!r}: no file {source.file} in {directory}")
+    filters = None if participants is None else [("participant_id", "in", list(participants))]
+    frame = pd.read_parquet(path, filters=filters)
+    needed = [*source.columns, *([source.sleep_log.column] if source.sleep_log else [])]
+    absent = [column for column in needed if column not in frame.columns]
+    if absent:
+        raise ValueError(f"source {source.name!r}: {source.file} has no column {absent}; it has {list(frame.columns)}")
+    stages = frame[source.sleep_log.column] if source.sleep_log else None
+    frame = frame.drop(columns=list(source.drop)).rename(columns=source.columns)
+    for channel, interval in source.native_minutes.items():
+        frame[channel] = native_samples(frame, channel, interval)
+    if source.sleep_log is not None and stages is not None:
+        frame["sleep_asleep"] = _asleep(frame, stages, source.sleep_log)
+    return frame
+
+
+def native_samples(frame: pd.DataFrame, channel: str, interval: int) -> pd.Series:
+    """Keep the minutes that a sensor really measured, of a channel that was interpolated linearly to minutes.
+
+    A linear interpolation bends only at its knots. In each day of each person the knots' phase is the minute, modulo the
+    sampling interval, at which most bends lie; values at that phase are kept, all others become NaN.
+
+    Args:
+        frame: participant_id, timestamp and the channel.
+        channel: The column.
+        interval: Minutes between native samples.
+    """
+    values = frame[channel]
+    bend = (values - 2 * values.shift(1) + values.shift(2)).shift(-1).abs() > 1e-3
+    consecutive = frame["timestamp"].diff(1).dt.total_seconds().eq(60)
+    bend &= consecutive & consecutive.shift(-1, fill_value=False)
+    minute = (frame["timestamp"] - frame["timestamp"].dt.normalize()).dt.total_seconds() // 60
+    phase = (minute % interval).astype(int)
+    day = [frame["participant_id"], frame["timestamp"].dt.normalize()]
+    bends = bend.groupby([*day, phase.rename("phase")]).sum().unstack("phase", fill_value=0)
+    best = bends.to_numpy().argmax(axis=1)
+    code = frame.groupby([day[0], day[1].rename("day")], sort=True).ngroup().to_numpy()
+    return values.where(phase.to_numpy() == bends.columns.to_numpy()[best][code])
+
+
+def _asleep(frame: pd.DataFrame, stages: pd.Series, log: SleepLog) -> pd.Series:
+    """1 asleep, 0 awake or (on noon-to-noon days with a log, where asked) outside the log; else NaN."""
+    import pandas as pd
+
+    logged = stages.notna()
+    asleep = stages.isin(log.asleep).astype("float32").where(logged)
+    if not log.awake_outside:
+        return asleep
+    night = (frame["timestamp"] + pd.Timedelta(hours=12)).dt.normalize()
+    with_log = logged.groupby([frame["participant_id"], night]).transform("any")
+    return asleep.mask(with_log & ~logged, 0.0)
