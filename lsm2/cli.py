@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,10 @@ app = typer.Typer(
     "A research tool, not medical advice.",
     epilog="Set LSM2_TRACEBACK=1 to see where in the code an error arose.",
 )
+
+Level = Literal["day", "hour", "token", "participant"]
+Point = Literal["mean", "median"]
+Grid = Literal["days", "full"]
 
 Recording = Annotated[
     Path,
@@ -76,7 +80,7 @@ def embed(
     recording: Recording,
     output: Output,
     model: ModelName = "lsm2-small",
-    level: Annotated[str, typer.Option(help="One row per: day, hour, token or participant.")] = "day",
+    level: Annotated[Level, typer.Option(help="What one row stands for.")] = "day",
     min_observed: Annotated[
         float, typer.Option(min=0, max=1, help="Days with a smaller observed share become NaN.")
     ] = 0.0,
@@ -120,13 +124,11 @@ def reconstruct(
     output: Output,
     model: ModelName = "lsm2-small",
     point: Annotated[
-        str, typer.Option(help="mean (sums come out right) or median (least absolute error).")
+        Point,
+        typer.Option(help="The mean, whose sums are right, or the median, whose absolute error is least."),
     ] = "mean",
     grid: Annotated[
-        str,
-        typer.Option(
-            help="days: only days with something observed; full: the days between them too, as NaN."
-        ),
+        Grid, typer.Option(help="Only days with something observed, or the days between them too, as NaN.")
     ] = "days",
     max_gap: Annotated[
         str | None, typer.Option(help="Leave gaps longer than this as they are, for instance 60min.")
@@ -177,7 +179,9 @@ def coverage(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write here (.parquet or .csv) instead of printing.")
     ] = None,
-    model: ModelName = "lsm2-small",
+    model: Annotated[
+        str | None, typer.Option(help="Only this model's channels; by default all that lsm2 knows.")
+    ] = None,
     tz: Zone = None,
     participant: Participant = "participant_id",
     timestamp: Timestamp = "timestamp",
@@ -214,7 +218,7 @@ def info(
 @app.command()
 def pretrain(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="A pretraining config (JSON).")],
-    data: Annotated[Path, typer.Option(help="A directory of parquet recordings with canonical columns.")],
+    data: Annotated[Path, typer.Option(help="The directory of the parquet files that the config names.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="A directory for checkpoints and logs.")],
     device: Device = "auto",
     fresh: Annotated[
@@ -225,12 +229,13 @@ def pretrain(
     """Train a model of your own by AIM; run it again to go on where it stopped."""
     from lsm2.training import pretrain as train
 
-    if not data.exists():
-        raise FileNotFoundError(
-            f"{data}: no such directory; --data names the one that holds the parquet files"
-        )
     checkpoint = train(config, data=data, output=output, resume=not fresh, device=device, seconds=seconds)
-    typer.echo(f"{checkpoint}: the checkpoint; use it with --model {checkpoint}")
+    if os.environ.get("RANK", "0") != "0":  # one of torchrun's other processes
+        return
+    if checkpoint.exists():
+        typer.echo(f"{checkpoint}: the checkpoint; use it with --model {checkpoint}")
+    else:
+        typer.echo(f"{output}: time is up before the last step; the same command goes on from here")
 
 
 @app.command()
@@ -309,9 +314,10 @@ def _lines(facts: dict[str, Any]) -> list[str]:
 
 
 def _rows(records: list[dict[str, Any]]) -> list[str]:
-    """Align records of the same keys as a table."""
-    header = list(records[0])
-    cells = [header, *([_cell(record[key]) for key in header] for record in records)]
+    """Align records of the same keys as a table; a record inside a record adds its own columns."""
+    flat = [dict(pair for item in record.items() for pair in _columns(*item)) for record in records]
+    header = list(flat[0])
+    cells = [header, *([_cell(record[key]) for key in header] for record in flat)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -319,8 +325,14 @@ def _rows(records: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def _columns(key: str, value: Any) -> list[tuple[str, Any]]:
+    return list(value.items()) if isinstance(value, dict) else [(key, value)]
+
+
 def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if isinstance(value, list):
+        return " to ".join(map(_cell, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

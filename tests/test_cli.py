@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -71,29 +72,11 @@ def test_embed_passes_its_options_on(place: Path, frame: pd.DataFrame) -> None:
     renamed = frame.rename(columns={"heart_rate": "a = b"}).reset_index()
     renamed.columns = ["who", "when", "a = b", "steps"]
     write_table(renamed, place / "mine.csv")
-    words = [
-        "embed",
-        "mine.csv",
-        "-o",
-        "out.parquet",
-        "--participant",
-        "who",
-        "--timestamp",
-        "when",
-        "--columns",
-    ]
-    options = [
-        "--level",
-        "hour",
-        "--min-observed",
-        "0.01",
-        "--batch-size",
-        "1",
-        "--device",
-        "cpu",
-        "--no-progress",
-    ]
-    assert main([*words, "a = b=heart_rate", *options]) == 0
+    words = shlex.split(
+        "embed mine.csv -o out.parquet --participant who --timestamp when --columns 'a = b=heart_rate' "
+        "--level hour --min-observed 0.01 --batch-size 1 --device cpu --no-progress"
+    )
+    assert main(words) == 0
     expected = lsm2.embed(frame, level="hour", min_observed=0.01)
     found = pd.read_parquet(place / "out.parquet")
     assert len(found) == len(expected)
@@ -141,11 +124,11 @@ def test_reconstruct_passes_its_options_on(place: Path, frame: pd.DataFrame) -> 
         "20min",
         "--return-filled",
         "--channels",
-        "steps, spo2",
+        "steps, glucose",
     ]
     assert main(["reconstruct", "recording.parquet", "-o", "out.parquet", *words]) == 0
     expected = lsm2.reconstruct(
-        frame, point="median", grid="full", max_gap="20min", return_filled=True, channels=["steps", "spo2"]
+        frame, point="median", grid="full", max_gap="20min", return_filled=True, channels=["steps", "glucose"]
     )
     pd.testing.assert_frame_equal(pd.read_parquet("out.parquet"), expected, atol=1e-4)
     assert expected.isna().any(axis=None)  # the longer gaps
@@ -228,7 +211,7 @@ def test_demo_on_a_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("reconstruct recording.parquet -o out.csv --point mode", "mode"),
         ("reconstruct recording.parquet -o out.csv --grid half", "half"),
         ("reconstruct recording.parquet -o out.csv --max-gap soon", "soon"),
-        ("reconstruct recording.parquet -o out.csv --channels pulse", "pulse"),
+        ("reconstruct recording.parquet -o out.csv --channels sneezes", "sneezes"),
         ("coverage recording.json", "recording.json: a table's file name ends in"),
         ("info lsm2-huge", "lsm2-small"),
         ("pretrain none.json --data . -o out", "none.json"),
