@@ -1,0 +1,279 @@
+"""Pretraining: data in, the same checkpoint out, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import lsm2
+from lsm2.training import PretrainConfig, Source, load_source, pretrain
+from lsm2.training.dataset import Windows, load_recordings, normalise
+from lsm2.training.pretrain import learning_rate
+from lsm2.training.sources import SleepLog, draw_split, native_samples, read_splits
+
+SHIPPED = Path(lsm2.__file__).parent / "training" / "lsm2-small.json"
+NETWORK = {
+    "encoder_dim": 16,
+    "encoder_depth": 1,
+    "encoder_heads": 2,
+    "decoder_dim": 16,
+    "decoder_depth": 1,
+    "decoder_heads": 2,
+    "decoder": "cross",
+    "positions": "learned",
+    "clock": True,
+    "minute_flags": True,
+    "correction": True,
+    "read_out": "mean_and_median",
+    "dropout": 0.1,
+}
+
+
+def config(**changes: Any) -> PretrainConfig:
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "licence": "Apache-2.0",
+        "channels": {"heart_rate": {}, "steps": {"transform": "log1p"}, "sleep_asleep": {}},
+        "sources": [{"name": "cohort", "file": "cohort.parquet"}],
+        "network": NETWORK,
+        "steps": 6,
+        "batch_windows": 6,
+        "micro_windows": 4,
+        "warmup_steps": 2,
+        "valid_every": 3,
+        "valid_windows": 4,
+        "checkpoint_seconds": 0.001,
+        "precision": "float32",
+        "valid_fraction": 0.25,
+    }
+    return PretrainConfig(**(fields | changes))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    frame = lsm2.simulate(participants=8, days=2, seed=3).reset_index()
+    frame[["participant_id", "timestamp", "heart_rate", "steps", "sleep_asleep"]].to_parquet(folder / "cohort.parquet")
+    return folder
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    return load_file(checkpoint / "model.safetensors")
+
+
+def same(a: Path, b: Path) -> bool:
+    left, right = weights(a), weights(b)
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_a_checkpoint_that_loads_and_embeds(data: Path, tmp_path: Path) -> None:
+    checkpoint = pretrain(config(), data=data, output=tmp_path / "run", progress=False)
+    model = lsm2.load_model(checkpoint)
+    assert model.config.training["steps"] == 6 and model.config.training["people"] == 6
+    assert lsm2.embed(lsm2.simulate(participants=1, days=1)[["heart_rate"]], model=model).notna().all().all()
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [3, 6]
+    assert np.isfinite([line[k] for line in lines for k in ("train_loss", "valid_loss")]).all()
+    assert {"gaps_10/heart_rate/mse_ratio", "gaps_10/heart_rate/mae_ratio"} <= set(lines[0]["valid"])
+
+
+def test_training_learns(data: Path, tmp_path: Path) -> None:
+    long = config(steps=60, valid_every=60, batch_windows=8, learning_rate=5e-3, ema=0.9, checkpoint_seconds=60)
+    pretrain(long, data=data, output=tmp_path, progress=False)
+    (line,) = (json.loads(text) for text in (tmp_path / "log.jsonl").read_text().splitlines())
+    assert line["valid"]["gaps_60/steps/mse_ratio"] < 0.95  # the first answer, 1.0, is linear interpolation
+
+
+def test_same_seed_same_weights(data: Path, tmp_path: Path) -> None:
+    a, b, c = (
+        pretrain(config(seed=seed), data=data, output=tmp_path / name, progress=False)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
+    assert same(a, b) and not same(a, c)
+
+
+def test_a_stopped_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
+    whole = pretrain(config(), data=data, output=tmp_path / "whole", progress=False)
+    for _ in range(20):
+        parts = pretrain(config(), data=data, output=tmp_path / "parts", progress=False, seconds=0)
+        if parts.exists():
+            break
+    assert same(whole, parts)
+    logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "parts")]
+    assert [json.loads(a)["valid"] for a in logs[0]] == [json.loads(b)["valid"] for b in logs[1]]
+
+
+_RUN = """
+import sys
+from lsm2.training import PretrainConfig, pretrain
+from pathlib import Path
+pretrain(PretrainConfig.read(Path(sys.argv[1])), data=sys.argv[2], output=sys.argv[3], device="cpu", progress=False)
+"""
+
+
+def start(arguments: list[str], folder: Path, settings: PretrainConfig, data: Path) -> subprocess.Popen[bytes]:
+    (folder / "config.json").write_text(settings.model_dump_json())
+    (folder / "run.py").write_text(_RUN)
+    command = [*arguments, str(folder / "run.py"), str(folder / "config.json"), str(data), str(folder / "run")]
+    return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
+    settings = config(steps=40, valid_every=40)
+    whole = pretrain(settings, data=data, output=tmp_path / "whole", progress=False)
+    process = start([sys.executable], tmp_path, settings, data)
+    state = tmp_path / "run" / "state" / "state.json"
+    while process.poll() is None:
+        if state.exists() and json.loads(state.read_text() or "{}").get("step", 0) >= 5:
+            process.kill()
+            break
+    process.wait()
+    assert process.returncode != 0, "the run ended before it could be killed"
+    resumed = pretrain(settings, data=data, output=tmp_path / "run", progress=False)
+    assert same(whole, resumed)
+
+
+def test_two_processes_learn_what_one_does(data: Path, tmp_path: Path) -> None:
+    settings = config(network=NETWORK | {"dropout": 0.0})
+    alone = pretrain(settings, data=data, output=tmp_path / "alone", progress=False)
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    process = start(launcher, tmp_path, settings, data)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors.decode()[-2000:]
+    together = weights(tmp_path / "run" / "checkpoint")
+    for name, tensor in weights(alone).items():
+        torch.testing.assert_close(tensor.float(), together[name].float(), rtol=1e-2, atol=1e-3, msg=name)
+
+
+def test_a_run_of_another_config_is_not_mixed_up(data: Path, tmp_path: Path) -> None:
+    pretrain(config(), data=data, output=tmp_path, progress=False, seconds=0)
+    with pytest.raises(ValueError, match=r"another config.*--fresh"):
+        pretrain(config(steps=9), data=data, output=tmp_path, progress=False)
+    assert pretrain(config(steps=3), data=data, output=tmp_path, resume=False, progress=False).exists()
+
+
+def test_learning_rate_warms_up_and_falls() -> None:
+    settings = config(steps=100, warmup_steps=10)
+    rates = [learning_rate(settings, step) for step in range(100)]
+    assert rates[0] == pytest.approx(1e-4) and max(rates) == pytest.approx(1e-3) and rates.index(max(rates)) in (9, 10)
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False)) and rates[-1] < 2e-5
+
+
+# ---------------------------------------------------------------------- data
+
+
+def test_normalisation_comes_from_the_train_people_only(data: Path) -> None:
+    settings = config()
+    train = load_recordings(settings, data, "train")
+    constants = normalise(settings, settings.schema_of_channels(), train)
+    frame = pd.read_parquet(data / "cohort.parquet")
+    people = draw_split(frame["participant_id"].unique().tolist(), 0, 0.25)["train"]
+    rates = frame.loc[frame["participant_id"].isin(people), "heart_rate"].dropna()
+    assert len(people) == 6
+    assert constants[0].mean == pytest.approx(rates.mean(), rel=1e-5)
+    assert constants[0].scale == pytest.approx(rates.std(ddof=0), rel=1e-4)
+    assert constants[2].output == "binary"
+
+
+def test_unworn_zeros_are_never_a_target(tmp_path: Path) -> None:
+    index = pd.date_range("2024-01-01", periods=2880, freq="min")
+    frame = pd.DataFrame({"participant_id": "a", "timestamp": index, "steps": 5.0})
+    frame.loc[600:900, "steps"] = 0.0
+    other = frame.assign(participant_id="b")
+    pd.concat([frame, other]).to_parquet(tmp_path / "cohort.parquet")
+    settings = config(channels={"steps": {"transform": "log1p"}}, valid_fraction=0.5)
+    windows = Windows(settings, load_recordings(settings, tmp_path, "train"))
+    rows = np.array([0, 0])
+    batch = windows.windows(rows, np.array([0, 30]), np.array([True, False]))
+    assert batch.observed[0].all() and not batch.target[0, 0, 600:901].any()
+    assert torch.equal(batch.observed[1], batch.target[1]) and batch.target[1, 0, 601:].all()
+    assert batch.start.tolist() == [0, 30]
+
+
+def test_windows_reach_into_the_next_day(data: Path) -> None:
+    settings = config()
+    recordings = load_recordings(settings, data, "train")
+    windows = Windows(settings, recordings)
+    row = int(np.flatnonzero(recordings.next_day >= 0)[0])
+    batch = windows.windows(np.array([row]), np.array([72]), np.array([True]))
+    joined = np.concatenate([recordings.values[row, :, 720:], recordings.values[row + 1, :, :720]], axis=1)
+    assert np.array_equal(batch.values[0].numpy(), np.nan_to_num(joined))
+
+
+def test_native_samples_undo_linear_interpolation() -> None:
+    rng = np.random.default_rng(0)
+    minutes = np.arange(3 * 1440)
+    knots = np.arange(7, 3 * 1440, 15)
+    values = np.interp(minutes, knots, rng.normal(120, 30, len(knots)))
+    index = pd.date_range("2024-01-01", periods=len(minutes), freq="min")
+    frame = pd.DataFrame({"participant_id": "a", "timestamp": index, "glucose": values})
+    kept = native_samples(frame, "glucose", 15)
+    assert kept.notna().to_numpy().nonzero()[0].tolist() == [m for m in minutes if m % 15 == 7]
+    assert (kept.dropna() == frame["glucose"][kept.notna()]).all()
+
+
+def test_sleep_log_becomes_asleep_and_awake(tmp_path: Path) -> None:
+    index = pd.date_range("2024-01-01 12:00", periods=3 * 1440, freq="min")
+    frame = pd.DataFrame({"participant_id": "a", "timestamp": index, "stage": np.nan, "steps": 1.0})
+    frame.loc[700:1100, "stage"] = 1.0
+    frame.loc[800:810, "stage"] = 2.0
+    frame.to_parquet(tmp_path / "x.parquet")
+    log = SleepLog(column="stage", asleep=(1,), awake_outside=True)
+    asleep = load_source(Source(name="x", file="x.parquet", sleep_log=log), tmp_path)["sleep_asleep"]
+    assert asleep[750] == 1 and asleep[805] == 0 and asleep[100] == 0 and asleep[1200] == 0
+    assert asleep[1440:].isna().all()  # nights without a log say nothing
+    inside = load_source(Source(name="x", file="x.parquet", sleep_log=SleepLog(column="stage", asleep=(1,))), tmp_path)
+    assert inside["sleep_asleep"].notna().sum() == 401
+
+
+def test_missing_files_and_columns_are_named(data: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"'cohort'.*nothing\.parquet"):
+        pretrain(config(sources=[{"name": "cohort", "file": "nothing.parquet"}]), data=data, output=data / "o")
+    with pytest.raises(ValueError, match=r"'cohort'.*no column \['bpm2'\]"):
+        pretrain(
+            config(sources=[{"name": "cohort", "file": "cohort.parquet", "columns": {"bpm2": "heart_rate"}}]),
+            data=data,
+            output=data / "o",
+        )
+    with pytest.raises(ValueError, match="'skin_temperature' has no observed minute"):
+        pretrain(config(channels={"heart_rate": {}, "skin_temperature": {}}), data=data, output=data / "o")
+
+
+def test_config_refuses_unknown_fields(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="learning_rat"):
+        config(learning_rat=1)
+    with pytest.raises(ValueError, match="normalisation is computed"):
+        config(network={"normalisation": []})
+
+
+def test_a_participant_in_two_splits_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "splits.json"
+    path.write_text(json.dumps({"x": {"train": ["a", "b"], "valid": ["b"], "test": []}}))
+    with pytest.raises(ValueError, match=r"\['b'\] of 'x' stand in two splits"):
+        read_splits(path)
+
+
+def test_the_shipped_config_reads_real_recordings_and_no_test_people(shared: Path) -> None:
+    settings = PretrainConfig.read(SHIPPED)
+    splits = read_splits(shared / "data" / "splits.json")
+    few = settings.model_copy(
+        update={"sources": tuple(s for s in settings.sources if s.name in ("sleep_accel", "exam_stress", "uc_ht_t1dm"))}
+    )
+    for split in ("train", "valid"):
+        recordings = load_recordings(few, shared / "data", split)  # type: ignore[arg-type]
+        expected = sum(len(splits[s.name][split]) for s in few.sources)  # type: ignore[index]
+        assert len(set(recordings.person)) == expected
+        observed = recordings.observed()
+        names = list(settings.channels)
+        for name in ("heart_rate", "glucose", "sleep_asleep", "watch_acceleration"):
+            assert observed[:, names.index(name)].any(), name
