@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None) -> None:
         if label in methods:
             raise SystemExit(f"two models are called {label!r}; give directories of different names")
         methods[label] = model_method(model)
-        checkpoints[label] = str(model.info()["hash"])
+        checkpoints[label] = model.hash
     models = list(methods)
     methods |= {name: baseline_method(baseline) for name, baseline in BASELINES.items()}
 

@@ -118,14 +118,12 @@ class TestRecordings:
     def test_neighbours_are_calendar_days_of_the_same_person(self) -> None:
         dates = ["2020-01-01", "2020-01-02", "2020-01-04", "2020-01-05"]
         part = recordings(noise(4, 1), person=[0, 0, 0, 1], dates=dates)
-        chosen = np.array([False, True, False, False])
-        assert part.with_neighbours(chosen).tolist() == [True, True, False, False]
-        assert part.with_neighbours(np.array([False, False, True, False])).tolist() == [
-            False,
-            False,
-            True,
-            False,
-        ]
+        none, second = np.zeros(4, dtype=bool), np.array([False, True, False, False])
+        third = np.array([False, False, True, False])
+        assert part.neighbours(before=second, after=none).tolist() == [True, False, False, False]
+        assert not part.neighbours(before=none, after=second).any()  # a day is missing
+        assert not part.neighbours(before=third, after=third).any()  # a missing day, another person
+        assert part.neighbours(before=none, after=~second).tolist() == [False, True, False, False]
 
     def test_the_frame_holds_every_minute_at_its_time(self) -> None:
         part = recordings(noise(3, 2), channels=("heart_rate", "steps"), person=[0, 0, 1])
@@ -534,6 +532,17 @@ class TestGaps:
             second = method(other.without(hidden), hidden, scales)
             assert np.array_equal(first.mean, second.mean)
             assert np.array_equal(first.normalised, second.normalised)
+
+    def test_the_model_gets_the_days_beside_a_gap_that_reaches_midnight_and_no_other(self) -> None:
+        part = recordings(noise(5, 1))
+        scales = channel_scales([part])
+        for minutes, expected in ((slice(100, 110), ["08"]), (slice(0, 10), ["07", "08"])):
+            hidden = np.zeros(part.values.shape, dtype=bool)
+            hidden[2, 0, minutes] = True  # of 8 January
+            spy = Spy()
+            model_method(spy)(part.without(hidden), hidden, scales)
+            dates = spy.seen[0][1].index.get_level_values("timestamp").strftime("%d").unique()
+            assert dates.tolist() == expected
 
     def test_mean_and_median_are_scored_each_by_its_own_error(self) -> None:
         part = recordings(np.full((1, 1, 1440), 60.0))

@@ -72,13 +72,13 @@ def baseline_method(baseline: Baseline) -> Method:
 def model_method(model: Reconstructs) -> Method:
     """Return the method that asks a model, through its public API only.
 
-    The model gets a frame of the days with hidden minutes and of the calendar days beside them, hidden
-    minutes NaN, and fills it twice: ``point="mean"`` and ``point="median"``. The median is scored in the
-    transformed scale too: it is the same level in every monotone scale.
+    The model gets a frame of the days with hidden minutes, and of the calendar days beside them where a gap
+    reaches midnight, hidden minutes NaN. It fills that twice: ``point="mean"`` and ``point="median"``. The
+    median is scored in the transformed scale too: it is the same level in every monotone scale.
     """
 
     def fill(visible: Recordings, hidden: BoolArray, scales: Mapping[str, ChannelScale]) -> Fills:
-        asked = visible.with_neighbours(np.asarray(hidden.any(axis=(1, 2))))
+        asked = _days_to_ask(visible, hidden)
         part, cells = visible.take(asked), hidden[asked]
         frame = part.frame()
         mean = _read_back(model.reconstruct(frame.copy(), point="mean"), frame, cells)
@@ -95,6 +95,15 @@ def model_method(model: Reconstructs) -> Method:
         return Fills(mean, median, normalised, unfilled)
 
     return fill
+
+
+def _days_to_ask(visible: Recordings, hidden: BoolArray) -> BoolArray:
+    """(days,) days with hidden minutes, and those beside them where such a channel lacks midnight."""
+    with_gap: BoolArray = np.logical_or.reduce(hidden, axis=2)  # (days, channels)
+    at_ends = np.isnan(visible.values[:, :, [0, -1]]) & with_gap[:, :, None]
+    before, after = np.logical_or.reduce(at_ends, axis=1).T  # (days,) each
+    asked: BoolArray = np.logical_or.reduce(with_gap, axis=1)
+    return asked | visible.neighbours(before, after)
 
 
 def _read_back(filled: pd.DataFrame, asked: pd.DataFrame, cells: BoolArray) -> npt.NDArray[np.float64]:

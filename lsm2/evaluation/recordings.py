@@ -113,12 +113,20 @@ class Recordings:
             drawn[positions] = True
         return drawn
 
-    def with_neighbours(self, days: BoolArray) -> BoolArray:
-        """(days,) the chosen days and the calendar days before and after them, where the person has those."""
-        wanted = days.copy()
+    def neighbours(self, before: BoolArray, after: BoolArray) -> BoolArray:
+        """Which days are the calendar day before or after certain days of the same person.
+
+        Args:
+            before: (days,) days whose day before is wanted.
+            after: (days,) days whose day after is wanted.
+
+        Returns:
+            (days,) the days wanted that there are.
+        """
         follows = (np.diff(self.person) == 0) & (np.diff(self.day_number) == 1)  # (days - 1,)
-        wanted[1:] |= days[:-1] & follows
-        wanted[:-1] |= days[1:] & follows
+        wanted = np.zeros(len(self), dtype=bool)
+        wanted[:-1] |= before[1:] & follows
+        wanted[1:] |= after[:-1] & follows
         return wanted
 
     def frame(self) -> pd.DataFrame:
