@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import json
+import subprocess
+import sys
 import tracemalloc
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -463,6 +467,15 @@ def test_a_channel_without_a_column_may_not_take_the_name_of_another_column() ->
     assert list(back(days).columns) == ["steps"]
     with pytest.raises(FrameError, match="'steps' has no column"):
         back(days, channels="all")
+
+
+def test_attributes_of_the_frame_come_back() -> None:
+    frame = heart([60.0, np.nan])
+    frame.attrs["simulated"] = True
+    out = back(read_days(frame, SCHEMA))
+    assert out.attrs == {"simulated": True}
+    out.attrs["simulated"] = False
+    assert frame.attrs["simulated"] is True
 
 
 def test_labels_that_are_no_strings_come_back() -> None:
@@ -972,3 +985,12 @@ def test_mask_nonwear_of_every_form_keeps_rows_and_index() -> None:
     assert masked.index.equals(shuffled.index) and masked["participant_id"].equals(shuffled["participant_id"])
     assert masked["steps"].isna().equals(shuffled["heart_rate"].isna())
     pd.testing.assert_frame_equal(mask_nonwear(heart([60.0, np.nan])), heart([60.0, np.nan]))
+
+
+def test_the_benchmark_of_frames_runs() -> None:
+    path = Path(__file__).parent.parent / "benchmarks" / "frames.py"
+    command = [sys.executable, str(path), "--days", "10", "--repeats", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, *table = done.stdout.splitlines()
+    results = json.loads(first)["results"]
+    assert len(results) == 5 and results[0]["rows"] == 14_400 and "| columns |" in "".join(table)

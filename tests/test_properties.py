@@ -1,4 +1,4 @@
-"""Any frame: the contract holds, or a clear error says why not. Judged by a second reading in plain Python."""
+"""Any frame: the contract holds, or a clear error says why not. Judge: a second reading in plain Python."""
 
 from __future__ import annotations
 
@@ -17,8 +17,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lsm2 import Model
+from lsm2.aim import Normalisation
 from lsm2.channels import CHANNELS, Schema
+from lsm2.checkpoint import CheckpointConfig
 from lsm2.days import read_days, to_frame
+
+from .conftest import tiny_network
 
 NAMES = ("heart_rate", "steps", "skin_temperature", "sleep_asleep")
 SCHEMA = Schema.from_names(NAMES)
@@ -289,6 +294,7 @@ def quietly(function: Any, *arguments: Any, **more: Any) -> Any:
             "doubled",
             "tz= changes nothing",
             "are no channel",
+            "no observed token",
         ):
             warnings.filterwarnings("ignore", message=f".*({known})")
         return function(*arguments, **more)
@@ -317,7 +323,7 @@ def check_days(case: Case, reading: Reading, days: Any) -> None:
 def check_frame(
     case: Case, reading: Reading, out: pd.DataFrame, fill: dict[str, float] | None = None
 ) -> None:
-    """Check a filled frame; `fill`: what every fill must be, canonical; without it only its range is checked."""
+    """Check a filled frame; `fill`: what every fill must be; without it only its range is checked."""
     assert list(out.columns) == [label for label in case.frame.columns if label in case.labels.values()]
     times = out.index.get_level_values("timestamp") if case.keyed else out.index
     people = out.index.get_level_values("participant_id") if case.keyed else [None] * len(out)
@@ -370,7 +376,7 @@ def check_frame(
             np.testing.assert_allclose(proposals, fill[name], rtol=1e-5)
 
 
-SLOW = settings(max_examples=600, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @SLOW
@@ -392,7 +398,40 @@ def test_any_frame_becomes_days_and_comes_back(case: Case) -> None:
     pd.testing.assert_frame_equal(case.frame, before)
 
 
-@SLOW
+@pytest.fixture(scope="module")
+def model() -> Model:
+    network = tiny_network(
+        encoder_depth=1,
+        decoder_depth=1,
+        normalisation=(
+            Normalisation(mean=75, std=15, clip=6, scale=15, minimum=25, maximum=250),
+            Normalisation(
+                transform="log1p", mean=0.7, std=1.4, scale=22, output="count", minimum=0, maximum=400
+            ),
+            Normalisation(mean=32, std=2, clip=6, scale=2, minimum=10, maximum=45),
+            Normalisation(mean=0.3, output="binary", minimum=0, maximum=1),
+        ),
+    )
+    config = CheckpointConfig(name="tiny", licence="Apache-2.0", channels=SCHEMA, network=network.config)
+    return Model(network, config, device="cpu")
+
+
+@settings(SLOW, max_examples=100)
+@given(case=cases())
+def test_any_frame_goes_through_a_model(model: Model, case: Case) -> None:
+    before = case.frame.copy(deep=True)
+    reading = read_slowly(case)
+    days = quietly(read_days, case.frame, SCHEMA, **case.arguments)
+    check_frame(case, reading, quietly(model.reconstruct, case.frame, progress=False, **case.arguments))
+    embedded = quietly(model.embed, case.frame, progress=False, **case.arguments)
+    assert embedded.index.equals(days.index("day"))
+    assert list(embedded.index.names) == (["participant_id", "date"] if case.keyed else ["date"])
+    np.testing.assert_array_equal(embedded.isna().any(axis=1), ~days.observed.any(axis=(1, 2)))
+    assert (embedded.dtypes == np.float32).all()
+    pd.testing.assert_frame_equal(case.frame, before)
+
+
+@settings(SLOW, max_examples=250)
 @given(cases(spoil=True))
 def test_a_fault_in_any_frame_is_a_clear_error(case: Case) -> None:
     before = case.frame.copy(deep=True)

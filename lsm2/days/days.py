@@ -43,6 +43,7 @@ class Origin:
     dtype: Any  # dtype of the caller's timestamps
     keyed: bool  # whether the caller's frame names participants
     out_of_range: int  # values that were outside their channel's range
+    attrs: dict[Any, Any]  # the caller's frame's own, such as that it is simulated
 
 
 @dataclass(frozen=True)

@@ -72,7 +72,7 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
     person_key = _person_key(frame, participant, time_key)
     times = _times(time_key.values(frame), time_key.where)
     if person_key is None:
-        participants = pd.RangeIndex(min(len(frame), 1), name=PARTICIPANT)
+        participants: pd.Index = pd.RangeIndex(min(len(frame), 1), name=PARTICIPANT)
         person = np.zeros(len(frame), np.int64)
     else:
         participants, person = _people(frame, person_key)

@@ -72,7 +72,8 @@ def read_days(
         read = [_merge(column, count, schema, minutes) for column, count in read]
     _warn_outside(read)
     columns_read = tuple(column for column, _ in read)
-    return _assemble(schema, keys, minutes, columns_read, sum(count for _, count in read))
+    outside = sum(count for _, count in read)
+    return _assemble(schema, keys, minutes, columns_read, outside, dict(data.attrs))
 
 
 def _check_types(data: object, columns: object, units: object) -> None:
@@ -187,7 +188,12 @@ def _warn_outside(read: list[tuple[Column, int]]) -> None:
 
 
 def _assemble(
-    schema: Schema, keys: Keys, minutes: _Minutes | None, columns: tuple[Column, ...], outside: int
+    schema: Schema,
+    keys: Keys,
+    minutes: _Minutes | None,
+    columns: tuple[Column, ...],
+    outside: int,
+    attrs: dict[Any, Any],
 ) -> Days:
     """Lay the minutes out as days."""
     rows: Any = slice(None) if minutes is None else minutes.order[minutes.opens]
@@ -229,6 +235,7 @@ def _assemble(
             dtype=keys.dtype,
             keyed=keys.keyed,
             out_of_range=outside,
+            attrs=attrs,
         ),
     )
 

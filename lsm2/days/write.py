@@ -80,6 +80,7 @@ def to_frame(
             flags[f"{column.label}.filled"] = filled
     times = from_minutes(rows.minute, days.origin.dtype)
     frame = pd.DataFrame({**data, **flags}, copy=False)
+    frame.attrs = dict(days.origin.attrs)
     frame.index = row_index(days, rows.person, times.rename(TIMESTAMP))
     return frame
 
