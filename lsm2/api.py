@@ -10,12 +10,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
-import torch
 
-from . import levels, midnight
-from .aim import AIM
-from .channels import CHANNELS, Schema
-from .checkpoint import (
+from lsm2 import levels, midnight
+from lsm2.aim import AIM
+from lsm2.channels import CHANNELS, Schema
+from lsm2.checkpoint import (
     CheckpointConfig,
     fingerprint,
     load_checkpoint,
@@ -24,9 +23,9 @@ from .checkpoint import (
     save_checkpoint,
     shipped,
 )
-from .days import Days, crosses_midnight, read_days, select_columns, to_frame
-from .days import coverage as coverage_of_days
-from .engine import make_engine
+from lsm2.days import Days, crosses_midnight, read_days, select_columns, to_frame
+from lsm2.days import coverage as coverage_of_days
+from lsm2.engine import make_engine
 
 Level = Literal["day", "participant", "hour", "token"]
 Point = Literal["mean", "median"]
@@ -37,7 +36,8 @@ class Model:
 
     Attributes:
         config: What travels with the weights: name, licence, channels, network, how they came about.
-        schema: The channels that the model knows (``.channels``: objects with ``.name``, ``.unit``, ``.kind``, ...).
+        schema: The channels that the model knows (``.channels``: objects with ``.name``, ``.unit``,
+            ``.kind``, ...).
 
     Example:
         >>> import lsm2
@@ -98,10 +98,16 @@ class Model:
         if not 0 <= min_observed <= 1:
             raise ValueError(f"min_observed={min_observed!r} is a share of observed minutes, from 0 to 1")
         days = read_days(
-            data, self.schema, columns=columns, units=units, tz=tz, participant=participant, timestamp=timestamp
+            data,
+            self.schema,
+            columns=columns,
+            units=units,
+            tz=tz,
+            participant=participant,
+            timestamp=timestamp,
         )
         kept, shares = levels.rich_enough(days, min_observed)
-        options = {"batch_size": batch_size, "progress": progress}
+        options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
         if level in ("hour", "token"):
             tokens = self._engine.embed_tokens(days.values, kept, **options)
             table = levels.by_token(days, tokens, level, self.config.network)
@@ -137,7 +143,13 @@ class Model:
         _one_of("grid", grid, ("days", "full"))
         _check_batch_size(batch_size)
         days = read_days(
-            data, self.schema, columns=columns, units=units, tz=tz, participant=participant, timestamp=timestamp
+            data,
+            self.schema,
+            columns=columns,
+            units=units,
+            tz=tz,
+            participant=participant,
+            timestamp=timestamp,
         )
         positions = [column.position for column in select_columns(days, channels)]
         fills = self._fills(days, positions, point, batch_size=batch_size, progress=progress)
@@ -152,7 +164,9 @@ class Model:
         )
 
     def _fills(self, days: Days, positions: list[int], point: str, **options: Any) -> np.ndarray:
-        """Proposed values (days, channels, 1440) in canonical units for the missing minutes of some channels."""
+        """Proposed values (days, channels, 1440) in canonical units for the missing minutes of some
+        channels.
+        """
         wanted = np.zeros(days.values.shape, dtype=bool)
         wanted[:, positions] = ~days.observed[:, positions]
         fills = self._engine.reconstruct(days.values, wanted, point=point, **options)
@@ -190,7 +204,8 @@ class Model:
         )
 
     def save(self, directory: str | Path) -> Path:
-        """Write ``config.json``, ``model.safetensors`` (float32) and the model card; :func:`load_model` reads them back.
+        """Write ``config.json``, ``model.safetensors`` (float32) and the model card; :func:`load_model` reads
+        them back.
 
         Args:
             directory: Made if needed. Files are written to temporary names and renamed.
@@ -209,7 +224,9 @@ class Model:
         return save_checkpoint(directory, self._engine.network, self.config, card=card)
 
     def info(self) -> dict[str, Any]:
-        """What the model is: name, hash, size, terms, channels with unit and normalisation, and its training."""
+        """What the model is: name, hash, size, terms, channels with unit and normalisation, and its
+        training.
+        """
         network = self.config.network
         return {
             "name": self.config.name,
@@ -237,16 +254,14 @@ class Model:
         }
 
 
-def load_model(
-    name: str | Path = "lsm2-small", *, device: str = "auto", precision: str = "float32"
-) -> Model:
+def load_model(name: str | Path = "lsm2-small", *, device: str = "auto", precision: str = "float32") -> Model:
     """Load a model.
 
     Args:
         name: A shipped checkpoint's name, or a folder with ``config.json`` and ``model.safetensors``.
         device: ``"auto"`` (CUDA where there is one, else the CPU) or a torch device.
-        precision: ``"float32"``, so that numbers agree across machines; ``"bfloat16"``; ``"auto"`` for bfloat16 where
-            the hardware has it (AMX, AVX512-BF16, GPU).
+        precision: ``"float32"``, so that numbers agree across machines; ``"bfloat16"``; ``"auto"`` for
+            bfloat16 where the hardware has it (AMX, AVX512-BF16, GPU).
 
     Returns:
         The model, in float32 weights, ready for inference.
@@ -289,16 +304,17 @@ def embed(
 ) -> pd.DataFrame:
     """Embed a recording: one row of numbers for each person and day, or at another level.
 
-    A token is ten minutes of one channel. An embedding is the mean of the encoder's output over the observed tokens,
-    weighted by their observed share; what is missing takes no part (LSM-2, arXiv 2506.05321, section 3).
+    A token is ten minutes of one channel. An embedding is the mean of the encoder's output over the observed
+    tokens, weighted by their observed share; what is missing takes no part (LSM-2, arXiv 2506.05321, section
+    3).
 
     Args:
-        data: Per-minute (or finer) recordings. One participant: a DatetimeIndex; several: a MultiIndex (participant, time),
-            or columns ``participant_id`` and ``timestamp``. NaN, None and values outside a channel's valid range are
-            missing. The frame is not modified.
-        level: ``"day"``: one row for every calendar day that has a row in ``data``; ``"participant"``: mean and standard
-            deviation over days (``e0_mean ... e0_std ...``); ``"hour"``: 24 rows a day; ``"token"``: a row for each observed
-            token.
+        data: Per-minute (or finer) recordings. One participant: a DatetimeIndex; several: a MultiIndex
+            (participant, time), or columns ``participant_id`` and ``timestamp``. NaN, None and values outside
+            a channel's valid range are missing. The frame is not modified.
+        level: ``"day"``: one row for every calendar day that has a row in ``data``; ``"participant"``:
+            mean and standard deviation over days (``e0_mean ... e0_std ...``); ``"hour"``: 24 rows a day;
+            ``"token"``: a row for each observed token.
         min_observed: Days with a smaller share of observed minutes (of the channels in ``data``) become NaN.
         model: A model, a name or folder for :func:`load_model`, or None for the shipped default.
         columns: {your column: channel} for columns whose names are not known.
@@ -310,13 +326,15 @@ def embed(
         progress: Show a progress bar; None shows it on a terminal once it takes more than a few seconds.
 
     Returns:
-        float32 columns ``e0, e1, ...``; index ``date``, or (``participant_id``, ``date``) where the input names
-        participants; at other levels ``timestamp`` (and ``channel``). ``.attrs`` holds the checkpoint's hash and, for days,
-        the observed share of each row. A day without an observed token is a row of NaN (one warning counts them).
+        float32 columns ``e0, e1, ...``; index ``date``, or (``participant_id``, ``date``) where the input
+        names participants; at other levels ``timestamp`` (and ``channel``). ``.attrs`` holds the checkpoint's
+        hash and, for days, the observed share of each row. A day without an observed token is a row of NaN
+        (one warning counts them).
 
     Raises:
         TypeError: ``data`` is no DataFrame.
-        ValueError: No known channel, no time, a column that is not numeric, an unknown level, unit or zone; the message
+        ValueError: No known channel, no time, a column that is not numeric, an unknown level, unit or zone;
+        the message
             says what, where and what to do.
 
     Example:
@@ -358,17 +376,17 @@ def reconstruct(
 ) -> pd.DataFrame:
     """Fill the gaps of a recording; observed values come back bit for bit.
 
-    A gap is filled from what the day holds in all channels. One that crosses midnight is filled from a window from noon
-    to noon, blended into the days' own fills towards noon, so that there is no seam at 00:00.
+    A gap is filled from what the day holds in all channels. One that crosses midnight is filled from a window
+    from noon to noon, blended into the days' own fills towards noon, so that there is no seam at 00:00.
 
     Args:
         data: As for :func:`embed`.
-        channels: None fills the channels of ``data``; ``"all"`` or a list also returns channels that it lacks, by canonical
-            name (those are predictions from the other channels alone).
-        point: ``"mean"``: the conditional mean in own units, so that sums are right; ``"median"``: the likeliest level, for
-            small absolute errors.
-        grid: ``"days"``: minutes of the days with an observed token, from the first to the last minute of the input;
-            ``"full"``: also the days between them, as NaN.
+        channels: None fills the channels of ``data``; ``"all"`` or a list also returns channels that it
+            lacks, by canonical name (those are predictions from the other channels alone).
+        point: ``"mean"``: the conditional mean in own units, so that sums are right; ``"median"``: the
+            likeliest level, for small absolute errors.
+        grid: ``"days"``: minutes of the days with an observed token, from the first to the last minute of
+            the input; ``"full"``: also the days between them, as NaN.
         max_gap: Longer gaps stay NaN, such as ``"60min"`` or a Timedelta.
         return_filled: Add ``<column>.filled`` (bool).
         model: As for :func:`embed`; so are the parameters that follow.
@@ -381,9 +399,10 @@ def reconstruct(
         progress: See :func:`embed`.
 
     Returns:
-        The input's own columns that are channels, in its order and units, at minute steps. Observed values that are the
-        only one of their minute are copied; finer rows give their aggregate; values outside the valid range are replaced
-        (one warning counts them). Fills lie in the valid range; of binary channels they are probabilities. Fills are
+        The input's own columns that are channels, in its order and units, at minute steps. Observed values
+        that are the only one of their minute are copied; finer rows give their aggregate; values outside the
+        valid range are replaced (one warning counts them). Fills lie in the valid range; of binary channels
+        they are probabilities. Fills are
         expectations: they vary less than real minutes do.
 
     Raises:
@@ -436,7 +455,8 @@ def coverage(
         timestamp: See :func:`embed`.
 
     Returns:
-        float32, one row for each day with a row in ``data``, one column for each channel that it records, 0 to 1.
+        float32, one row for each day with a row in ``data``, one column for each channel that it records, 0
+        to 1.
 
     Raises:
         TypeError: ``data`` is no DataFrame.

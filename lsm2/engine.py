@@ -1,7 +1,8 @@
 """Arrays of days through a network: batches of observed tokens, device, precision, progress.
 
-Days are sorted by how many tokens they hold, packed end to end, and cut into batches by tokens, so that nothing is
-padded and a batch's cost does not depend on how much is missing. Results do not depend on the batch.
+Days are sorted by how many tokens they hold, packed end to end, and cut into batches by tokens, so that
+nothing is padded and a batch's cost does not depend on how much is missing. Results do not depend on the
+batch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from .aim import AIM
+from lsm2.aim import AIM
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _BATCH_TOKENS = 4096
@@ -35,7 +36,7 @@ class Engine:
         """Observed tokens of each day, from observed minutes (days, channels, minutes)."""
         config = self.network.config
         patches = observed.reshape(*observed.shape[:2], config.slots, config.patch_minutes)
-        tokens = patches.any(-1)
+        tokens = np.asarray(patches.any(-1))
         every = list(config.all_minutes_required)
         tokens[:, every] = patches[:, every].all(-1)
         return np.asarray(tokens.sum((1, 2)))
@@ -71,7 +72,8 @@ class Engine:
         """Encoder outputs of observed tokens, a batch of days at a time; arguments as for :meth:`embed`.
 
         Yields:
-            Day numbers (tokens,), channel-major token numbers (tokens,), observed shares (tokens,), outputs (tokens, dim).
+            Day numbers (tokens,), channel-major token numbers (tokens,), observed shares (tokens,), outputs
+            (tokens, dim).
         """
         counts = self.token_counts(~np.isnan(values)) * kept
         for rows in _shown(_batches(counts, batch_size), int((counts > 0).sum()), progress, "embed"):
@@ -102,17 +104,19 @@ class Engine:
             values: (days, channels, minutes) canonical units, NaN = missing.
             wanted: (days, channels, minutes) bool.
             point: ``mean`` or ``median``.
-            start_slot: Clock slot at which the windows begin (half of the slots for windows from noon to noon).
+            start_slot: Clock slot at which the windows begin (half of the slots for windows from noon to
+                noon).
             batch_size: Most days at once; None lets the number of tokens decide.
             progress: Show a bar; None shows it on a terminal once it takes a few seconds.
 
         Returns:
-            (days, channels, minutes) float32 in the valid range; NaN where not wanted, or without an observed token.
+            (days, channels, minutes) float32 in the valid range; NaN where not wanted, or without an observed
+            token.
         """
         network = self.network
         config = network.config
         out = np.full(values.shape, np.nan, dtype=np.float32)
-        asked = wanted.reshape(len(values), config.tokens, config.patch_minutes).any(-1)
+        asked = np.asarray(wanted.reshape(len(values), config.tokens, config.patch_minutes).any(-1))
         counts = self.token_counts(~np.isnan(values))
         answered = asked.any(1) & (counts > 0)
         work = np.where(answered, counts + asked.sum(1), 0)
@@ -134,9 +138,7 @@ class Engine:
         return batch, ~torch.isnan(batch), start
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16"
-        )
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
 
 
 def make_engine(network: AIM, device: str = "auto", precision: str = "float32") -> Engine:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from .aim import AIMConfig
-from .days import Days
+from lsm2.aim import AIMConfig
+from lsm2.days import Days
 
 _HOURS = 24
 
@@ -29,7 +29,9 @@ def rich_enough(days: Days, min_observed: float) -> tuple[np.ndarray, np.ndarray
 
 
 def by_day(days: Days, embeddings: np.ndarray, level: str) -> pd.DataFrame:
-    """Day embeddings (days, dim) as a table of days, or of their mean and standard deviation per participant."""
+    """Day embeddings (days, dim) as a table of days, or of their mean and standard deviation per
+    participant.
+    """
     width = embeddings.shape[1]
     if level == "day":
         return pd.DataFrame(embeddings, index=days.index("day"), columns=_names(width))
@@ -61,7 +63,8 @@ def by_token(
     if level == "token":
         parts = list(tokens)
         day, token = (
-            np.concatenate([part[k] for part in parts]) if parts else np.zeros(0, dtype=np.int64) for k in (0, 1)
+            np.concatenate([part[k] for part in parts]) if parts else np.zeros(0, dtype=np.int64)
+            for k in (0, 1)
         )
         output = np.concatenate([part[3] for part in parts]) if parts else np.zeros((0, width), np.float32)
         place = day * config.tokens + token

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .days import DAY, Days
+from lsm2.days import DAY, Days
 
 _NOON = DAY // 2
 

@@ -20,8 +20,12 @@ def tiny_config(**changes: object) -> AIMConfig:
     """A network of a few thousand parameters over CHANNELS, with all extensions unless changed."""
     normalisation = (
         Normalisation(mean=75, std=15, clip=6, scale=15, minimum=25, maximum=250),
-        Normalisation(transform="log1p", mean=0.7, std=1.4, clip=6, scale=22, output="count", minimum=0, maximum=400),
-        Normalisation(transform="log1p", mean=0.9, std=0.4, clip=6, scale=1.4, output="count", minimum=0, maximum=50),
+        Normalisation(
+            transform="log1p", mean=0.7, std=1.4, clip=6, scale=22, output="count", minimum=0, maximum=400
+        ),
+        Normalisation(
+            transform="log1p", mean=0.9, std=0.4, clip=6, scale=1.4, output="count", minimum=0, maximum=50
+        ),
         Normalisation(transform="log1p", mean=0.9, std=0.4, clip=6, scale=1.3, minimum=0, maximum=30),
         Normalisation(mean=0.3, output="binary", minimum=0, maximum=1),
     )

@@ -95,8 +95,9 @@ def test_packed_equals_dense_with_mask(form: dict[str, object], drop: float) -> 
         mine = packed.output[packed.day == day]
         theirs = output[day][order[day]][: len(mine)]
         torch.testing.assert_close(mine, theirs, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(sparse.median_z, dense.median_z, rtol=1e-5, atol=2e-5)
-    torch.testing.assert_close(sparse.mean / 400, dense.mean / 400, rtol=1e-5, atol=1e-5)
+    targets = asked[dense.day, dense.token]  # training rounds the number of answers up
+    torch.testing.assert_close(sparse.median_z, dense.median_z[targets], rtol=1e-5, atol=2e-5)
+    torch.testing.assert_close(sparse.mean / 400, dense.mean[targets] / 400, rtol=1e-5, atol=1e-5)
 
 
 def test_results_do_not_depend_on_the_other_days_of_the_batch() -> None:
@@ -165,9 +166,7 @@ def test_the_window_start_moves_the_clock_only_where_the_config_has_one() -> Non
         if network.encoder_positions.clock is not None:
             torch.nn.init.normal_(network.encoder_positions.clock)
         with torch.no_grad():
-            a, b = (
-                network.encode(values, observed, torch.full((4,), start)).output for start in (0, 72)
-            )
+            a, b = (network.encode(values, observed, torch.full((4,), start)).output for start in (0, 72))
         assert torch.equal(a, b) is not clock
 
 
@@ -272,5 +271,8 @@ def test_golden_answers_of_an_independent_implementation(shared: Path) -> None:
     assert np.abs(embedding - golden["embedding"]).max() / np.abs(golden["embedding"]).max() < 1e-5
     filled = torch.zeros_like(values).unflatten(-1, (144, 10)).flatten(1, 2)
     filled[reading.day, reading.token] = reading.mean
-    ours, theirs = filled.view_as(values)[target].numpy(), golden["imputed"][golden["target_mask"].astype(bool)]
+    ours, theirs = (
+        filled.view_as(values)[target].numpy(),
+        golden["imputed"][golden["target_mask"].astype(bool)],
+    )
     assert np.abs(ours - theirs).max() / np.abs(theirs).max() < 1e-5

@@ -25,7 +25,9 @@ def one(recording: pd.DataFrame) -> pd.DataFrame:
 
 def minutes(start: str, count: int, **columns: Any) -> pd.DataFrame:
     index = pd.date_range(start, periods=count, freq="min")
-    return pd.DataFrame({name: np.broadcast_to(value, count) for name, value in columns.items()}, index=index).astype(float)
+    return pd.DataFrame(
+        {name: np.broadcast_to(value, count) for name, value in columns.items()}, index=index
+    ).astype(float)
 
 
 # ---------------------------------------------------------------------- embed
@@ -55,7 +57,9 @@ def test_a_day_alone_or_among_others_gives_the_same_row(model: Model, recording:
 
 
 def test_a_day_without_data_is_nan_and_warned_of_once(model: Model) -> None:
-    frame = pd.concat([minutes("2024-01-01", 60, heart_rate=70), minutes("2024-01-02", 60, heart_rate=np.nan)])
+    frame = pd.concat(
+        [minutes("2024-01-01", 60, heart_rate=70), minutes("2024-01-02", 60, heart_rate=np.nan)]
+    )
     with pytest.warns(UserWarning, match="1 of 2 days have no observed token") as caught:
         table = model.embed(frame)
     assert len(caught) == 1
@@ -75,7 +79,9 @@ def test_the_day_is_the_share_weighted_mean_of_its_tokens(model: Model) -> None:
     frame = minutes("2024-01-01 00:00", 15, heart_rate=np.linspace(60, 90, 15))  # tokens of 10 and 5 minutes
     tokens, day = model.embed(frame, level="token"), model.embed(frame)
     assert list(tokens.index.names) == ["timestamp", "channel"] and len(tokens) == 2
-    np.testing.assert_allclose((tokens.iloc[0] * 1.0 + tokens.iloc[1] * 0.5) / 1.5, day.iloc[0], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        (tokens.iloc[0] * 1.0 + tokens.iloc[1] * 0.5) / 1.5, day.iloc[0], rtol=1e-5, atol=1e-5
+    )
     hours = model.embed(frame, level="hour")
     assert len(hours) == 24 and hours.iloc[1:].isna().all().all()
     np.testing.assert_allclose(hours.iloc[0], day.iloc[0], rtol=1e-5, atol=1e-5)
@@ -84,10 +90,19 @@ def test_the_day_is_the_share_weighted_mean_of_its_tokens(model: Model) -> None:
 def test_hours_weigh_up_to_the_day(model: Model, recording: pd.DataFrame) -> None:
     frame = recording[["heart_rate"]].dropna()
     hours, day = model.embed(frame, level="hour"), model.embed(frame)
-    share = frame["heart_rate"].groupby([frame.index.get_level_values(0), frame.index.get_level_values(1).floor("h")]).size()
+    share = (
+        frame["heart_rate"]
+        .groupby([frame.index.get_level_values(0), frame.index.get_level_values(1).floor("h")])
+        .size()
+    )
     share.index.names = hours.index.names
-    weighted = hours.mul(share, axis=0).groupby([hours.index.get_level_values(0), hours.index.get_level_values(1).normalize()])
-    means = weighted.sum().div(share.groupby([share.index.get_level_values(0), share.index.get_level_values(1).normalize()]).sum(), axis=0)
+    weighted = hours.mul(share, axis=0).groupby(
+        [hours.index.get_level_values(0), hours.index.get_level_values(1).normalize()]
+    )
+    means = weighted.sum().div(
+        share.groupby([share.index.get_level_values(0), share.index.get_level_values(1).normalize()]).sum(),
+        axis=0,
+    )
     np.testing.assert_allclose(means, day, rtol=1e-4, atol=1e-5)
 
 
@@ -101,7 +116,9 @@ def test_participants_get_mean_and_deviation_over_days(model: Model, recording: 
 
 def test_tokens_are_the_observed_ones(model: Model, recording: pd.DataFrame) -> None:
     tokens = model.embed(recording, level="token")
-    by_patch = recording.notna().groupby([recording.index.get_level_values(0), recording.index.get_level_values(1).floor("10min")])
+    by_patch = recording.notna().groupby(
+        [recording.index.get_level_values(0), recording.index.get_level_values(1).floor("10min")]
+    )
     known = [name for name in recording.columns if name in CHANNELS]
     assert len(tokens) == int(by_patch.any()[known].sum().sum())
 
@@ -145,7 +162,13 @@ def test_filled_marks_and_max_gap(model: Model) -> None:
 def test_absent_channels_come_by_canonical_name(model: Model) -> None:
     frame = minutes("2024-01-01", 100, HR=70.0)
     assert list(model.reconstruct(frame, channels=["steps", "HR"]).columns) == ["steps", "HR"]
-    assert list(model.reconstruct(frame, channels="all").columns) == ["HR", "steps", "calories", "mets", "sleep_asleep"]
+    assert list(model.reconstruct(frame, channels="all").columns) == [
+        "HR",
+        "steps",
+        "calories",
+        "mets",
+        "sleep_asleep",
+    ]
 
 
 def test_a_day_without_data_is_never_filled(model: Model) -> None:
@@ -207,7 +230,9 @@ def test_functions_use_the_shipped_model_or_the_one_given(model: Model, recordin
 def test_coverage_is_the_observed_fraction(recording: pd.DataFrame) -> None:
     table = lsm2.coverage(recording)
     assert list(table.columns) == list(recording.columns)
-    day = recording.notna().groupby([recording.index.get_level_values(0), recording.index.get_level_values(1).normalize()])
+    day = recording.notna().groupby(
+        [recording.index.get_level_values(0), recording.index.get_level_values(1).normalize()]
+    )
     np.testing.assert_allclose(table, day.sum() / 1440, atol=1e-6)
 
 
@@ -242,7 +267,9 @@ def test_wrong_types(model: Model) -> None:
 
 
 def test_bfloat16_is_near_float32(recording: pd.DataFrame) -> None:
-    exact, rough = (lsm2.embed(recording, model=lsm2.load_model(precision=p)) for p in ("float32", "bfloat16"))  # type: ignore[arg-type]
+    exact, rough = (
+        lsm2.embed(recording, model=lsm2.load_model(precision=p)) for p in ("float32", "bfloat16")
+    )  # type: ignore[arg-type]
     cosine = (exact * rough).sum(axis=1) / np.sqrt((exact**2).sum(axis=1) * (rough**2).sum(axis=1))
     assert not exact.equals(rough) and (cosine > 0.999).all()
 

@@ -70,7 +70,7 @@ def test_channels_and_normalisation_must_agree(folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["channels"]["channels"].pop()
     edit(folder, config)
-    with pytest.raises(CheckpointError, match="4 channels are described.*normalises 5"):
+    with pytest.raises(CheckpointError, match=r"4 channels are described.*normalises 5"):
         lsm2.load_model(folder)
 
 
@@ -98,7 +98,12 @@ def test_every_wrong_tensor_is_listed(folder: Path) -> None:
     save_file(tensors, path)
     with pytest.raises(CheckpointError) as caught:
         lsm2.load_model(folder)
-    for part in ("missing mask_token", "unexpected stray", "patch_embed.bias has shape (3,)", "decoder_pred.bias holds NaN"):
+    for part in (
+        "missing mask_token",
+        "unexpected stray",
+        "patch_embed.bias has shape (3,)",
+        "decoder_pred.bias holds NaN",
+    ):
         assert part in str(caught.value)
 
 

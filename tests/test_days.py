@@ -458,6 +458,8 @@ def test_channels_selects_and_adds_channels_without_a_column() -> None:
     assert list(back(days, channels=["steps", "hr"]).columns) == ["Steps", "HR"]
     with pytest.raises(ChannelError, match="'glucose'"):
         back(days, channels=["glucose"])
+    with pytest.raises(TypeError, match="channels=3 must be 'all' or a list"):
+        back(days, channels=3)
 
 
 def test_a_channel_without_a_column_may_not_take_the_name_of_another_column() -> None:
@@ -522,6 +524,8 @@ def test_bad_frames() -> None:
         read_days(pd.DataFrame([[60.0, 61.0]], columns=["HR", "HR"], index=minutes(periods=1)), SCHEMA)
     with pytest.raises(FrameError, match="ambiguous"):
         read_days(long_frame().set_index("timestamp", drop=False), SCHEMA)
+    with pytest.raises(FrameError, match="no plain ids"):
+        read_days(long_frame().assign(participant_id=[["a"], ["a"], ["b"], ["b"]]), SCHEMA)
     with pytest.raises(FrameError, match="which index level"):
         read_days(
             long_frame()
@@ -901,6 +905,10 @@ def test_tokens_of_one_participant_have_no_participant_level() -> None:
     tokens = read_days(heart([60.0]), SCHEMA).index("token")
     assert list(tokens.names) == ["timestamp", "channel"]
     assert tokens[0] == (pd.Timestamp("2024-03-01"), "heart_rate")
+
+
+def test_days_say_what_they_hold_in_a_line() -> None:
+    assert repr(read_days(gappy(), SCHEMA)) == "Days(4 days of 2 participants, heart_rate)"
 
 
 def test_coverage_is_the_observed_share_of_the_day() -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lsm2.aim.masks import STRATEGIES, MaskConfig, artificial_mask, kept_tokens, target_weights
 
 GROUPS = torch.tensor([0, 1, 1, 2])
-OFF = {name: 0.0 for name in STRATEGIES}
+OFF = dict.fromkeys(STRATEGIES, 0.0)
 
 
 def draw(observed: Tensor, seed: int = 0, **frequencies: object) -> Tensor:
@@ -43,7 +43,8 @@ def test_one_observed_token_always_stays_visible(seed: int, share: float) -> Non
 def test_same_seed_same_mask() -> None:
     config = MaskConfig(gaps=1, tail=1)
     first, second, other = (
-        artificial_mask(full(20), config, 10, GROUPS, torch.Generator().manual_seed(seed)) for seed in (5, 5, 6)
+        artificial_mask(full(20), config, 10, GROUPS, torch.Generator().manual_seed(seed))
+        for seed in (5, 5, 6)
     )
     assert torch.equal(first, second) and not torch.equal(first, other)
 
@@ -118,5 +119,7 @@ def test_weights_fall_with_the_distance_to_the_nearest_visible_minute() -> None:
     hidden[..., 100:109] = True
     weights = target_weights(observed, hidden, 1.0)[0, 0]
     assert weights[99] == 0 and weights[109] == 0
-    assert weights[100:109].tolist() == pytest.approx([1 / 2, 1 / 3, 1 / 4, 1 / 5, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 1 / 2])
+    assert weights[100:109].tolist() == pytest.approx(
+        [1 / 2, 1 / 3, 1 / 4, 1 / 5, 1 / 6, 1 / 5, 1 / 4, 1 / 3, 1 / 2]
+    )
     assert target_weights(observed, hidden, 0.0).sum() == 9

@@ -1,7 +1,18 @@
-"""The method: masks, tokens, encoder and decoder in pure torch; knows nothing of frames, people or calendars."""
+"""The method: masks, tokens, encoder and decoder in pure torch; knows nothing of frames, people or
+calendars.
+"""
 
-from .config import AIMConfig, Normalisation
-from .masks import MaskConfig, artificial_mask, target_weights
-from .model import AIM, Encoded, Reading
+from lsm2.aim.config import AIMConfig, Normalisation
+from lsm2.aim.masks import MaskConfig, artificial_mask, target_weights
+from lsm2.aim.model import AIM, Encoded, Reading
 
-__all__ = ["AIM", "AIMConfig", "Encoded", "MaskConfig", "Normalisation", "Reading", "artificial_mask", "target_weights"]
+__all__ = [
+    "AIM",
+    "AIMConfig",
+    "Encoded",
+    "MaskConfig",
+    "Normalisation",
+    "Reading",
+    "artificial_mask",
+    "target_weights",
+]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from .config import AIMConfig
-from .packing import Layout
+from lsm2.aim.config import AIMConfig
+from lsm2.aim.packing import Layout
 
 
 class Attention(nn.Module):
@@ -43,14 +43,20 @@ class CrossAttention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block; ``cross=True`` attends to a memory instead of itself."""
 
-    def __init__(self, dim: int, heads: int, mlp_ratio: float, dropout: float, *, cross: bool = False) -> None:
+    def __init__(
+        self, dim: int, heads: int, mlp_ratio: float, dropout: float, *, cross: bool = False
+    ) -> None:
         super().__init__()
         hidden = int(dim * mlp_ratio)
         self.norm1 = nn.LayerNorm(dim)
         self.attn = CrossAttention(dim, heads) if cross else Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(
-            nn.Linear(dim, hidden), nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, dim), nn.Dropout(dropout)
+            nn.Linear(dim, hidden),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(hidden, dim),
+            nn.Dropout(dropout),
         )
 
     def forward(self, x: Tensor, layout: Layout, memory: Tensor | None = None) -> Tensor:
@@ -103,7 +109,9 @@ class Positions(nn.Module):
         self.clock = nn.Parameter(torch.zeros(config.slots, dim)) if config.clock else None
 
     def forward(self, token: Tensor, start: Tensor) -> Tensor:
-        """Positions of channel-major token numbers; ``start`` (broadcast to ``token``): the clock slot of the window's start."""
+        """Positions of channel-major token numbers; ``start`` (broadcast to ``token``): the clock slot of
+        the window's start.
+        """
         if self.learned:
             position = self.channel[token // self.slots] + self.slot[token % self.slots]
         else:

@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Normalisation(BaseModel):
-    """How one channel becomes network units: ``z = (transform(x) - mean) / (std + epsilon)``, clipped to +-clip."""
+    """How one channel becomes network units: ``z = (transform(x) - mean) / (std + epsilon)``, clipped to
+    +-clip.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -32,8 +34,8 @@ class Normalisation(BaseModel):
 class AIMConfig(BaseModel):
     """Dimensions and extensions of the masked autoencoder (DESIGN of LSM-2: arXiv 2506.05321, section 3).
 
-    The flags ``minute_flags``, ``correction``, ``clock`` and ``decoder="cross"`` are extensions; with all of them
-    off, the network is the one of the paper.
+    The flags ``minute_flags``, ``correction``, ``clock`` and ``decoder="cross"`` are extensions; with all of
+    them off, the network is the one of the paper.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -53,14 +55,17 @@ class AIMConfig(BaseModel):
     dropout: float = Field(default=0.0, ge=0, lt=1)
 
     decoder: Literal["self", "cross"] = "self"
-    """``self``: mask tokens among all tokens of the day; ``cross``: only the tokens asked for, attending to the encoder's."""
+    """``self``: mask tokens among all tokens of the day; ``cross``: only the tokens asked for, attending to
+    the encoder's.
+    """
     positions: Literal["sincos", "learned"] = "sincos"
     clock: bool = False
     """Add an embedding of the wall-clock time of a token, so that a window may start at any hour."""
     minute_flags: bool = False
     """The patch embedding sees, beside the values, which of its minutes were observed."""
     correction: bool = False
-    """A decoder query holds the linear interpolation of its channel's visible minutes; the head corrects it."""
+    """A decoder query holds the linear interpolation of its channel's visible minutes; the head corrects it.
+    """
     query_neighbours: int = Field(default=2, ge=0)
     """Patches on each side whose minutes a query sees."""
     query_patches: int = Field(default=18, ge=0)
@@ -75,7 +80,9 @@ class AIMConfig(BaseModel):
     @model_validator(mode="after")
     def _fits(self) -> AIMConfig:
         if self.window_minutes % self.patch_minutes:
-            raise ValueError(f"window_minutes {self.window_minutes} is no multiple of patch_minutes {self.patch_minutes}")
+            raise ValueError(
+                f"window_minutes {self.window_minutes} is no multiple of patch_minutes {self.patch_minutes}"
+            )
         for part, dim, heads in (
             ("encoder", self.encoder_dim, self.encoder_heads),
             ("decoder", self.decoder_dim, self.decoder_heads),
@@ -85,7 +92,9 @@ class AIMConfig(BaseModel):
             if dim % 4:
                 raise ValueError(f"{part}_dim {dim} is no multiple of 4, which the positions need")
         if any(not 0 <= channel < self.channels for channel in self.all_minutes_required):
-            raise ValueError(f"all_minutes_required {self.all_minutes_required} names a channel beyond {self.channels}")
+            raise ValueError(
+                f"all_minutes_required {self.all_minutes_required} names a channel beyond {self.channels}"
+            )
         if self.correction and self.read_out == "value":
             raise ValueError("correction=True needs read_out='mean_and_median'")
         return self

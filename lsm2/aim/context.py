@@ -1,4 +1,6 @@
-"""What a decoder query knows of its own channel: the interpolation of the visible minutes and where they lie."""
+"""What a decoder query knows of its own channel: the interpolation of the visible minutes and where they
+lie.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .config import AIMConfig
-from .normalisation import Normaliser
+from lsm2.aim.config import AIMConfig
+from lsm2.aim.normalisation import Normaliser
 
 
 @dataclass(frozen=True)
@@ -18,23 +20,33 @@ class Context:
     """Features of all channels and minutes of a batch of windows, from visible minutes alone."""
 
     base: Tensor
-    """(days, channels, minutes) own units: linear interpolation, edges held; the train mean where nothing is visible."""
+    """(days, channels, minutes) own units: linear interpolation, edges held; the train mean where nothing is
+    visible.
+    """
     base_z: Tensor
     """The same in network units."""
     near: Tensor
-    """(days, channels, slots, (2 n + 1) patch_minutes) interpolation of a patch and its n neighbours, network units."""
+    """(days, channels, slots, (2 n + 1) patch_minutes) interpolation of a patch and its n neighbours,
+    network units.
+    """
     near_visible: Tensor
     """Beside it, 1 where the minute is visible."""
     distance: Tensor
     """(days, channels, 2, minutes) minutes to the previous and the next visible one, log scale, 0 to 1."""
     far: Tensor
-    """(days, channels, slots, 2 m + 1) visible mean of the patches around, network units, 0 where none is visible."""
+    """(days, channels, slots, 2 m + 1) visible mean of the patches around, network units, 0 where none is
+    visible.
+    """
     far_visible: Tensor
     """Beside it, the visible share of those patches."""
 
     def of(self, day: Tensor, channel: Tensor, slot: Tensor, patch: int) -> Tensor:
-        """Feature rows (tokens, features) of the tokens (day, channel, slot); zeros for channels without visible minute."""
-        own = (slot[:, None] * patch + torch.arange(patch, device=slot.device))[:, None, :]  # (tokens, 1, patch)
+        """Feature rows (tokens, features) of the tokens (day, channel, slot); zeros for channels without
+        visible minute.
+        """
+        own = (slot[:, None] * patch + torch.arange(patch, device=slot.device))[
+            :, None, :
+        ]  # (tokens, 1, patch)
         distance = self.distance[day, channel].gather(2, own.expand(-1, 2, -1)).flatten(1)
         parts = [self.near[day, channel, slot], self.near_visible[day, channel, slot], distance]
         parts += [self.far[day, channel, slot], self.far_visible[day, channel, slot]]
@@ -54,7 +66,8 @@ def neighbours(visible: Tensor) -> tuple[Tensor, Tensor]:
         visible: (..., minutes) bool.
 
     Returns:
-        Two integer tensors (..., minutes); -1 where there is no previous one, ``minutes`` where there is no next one.
+        Two integer tensors (..., minutes); -1 where there is no previous one, ``minutes`` where there is no
+        next one.
     """
     minutes = visible.shape[-1]
     position = torch.arange(minutes, device=visible.device)

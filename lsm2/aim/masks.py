@@ -1,7 +1,8 @@
 """Artificial masks of pretraining, the tokens that are dropped, and how target minutes are weighted.
 
-A mask is drawn over *observed* tokens, channels and minutes of each window; its union with the inherited mask is what the
-encoder does not see (LSM-2, arXiv 2506.05321, section 3.2). Minute masks and short gaps are an extension.
+A mask is drawn over *observed* tokens, channels and minutes of each window; its union with the inherited mask
+is what the encoder does not see (LSM-2, arXiv 2506.05321, section 3.2). Minute masks and short gaps are an
+extension.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from .context import neighbours
+from lsm2.aim.context import neighbours
 
 STRATEGIES = ("tokens", "slots", "channels", "gaps", "tail")
 
@@ -27,7 +28,8 @@ class MaskConfig(BaseModel):
     slots: float = Field(default=1.0, ge=0)
     """... of hiding random time slots, all channels at once."""
     channels: float = Field(default=1.0, ge=0)
-    """... of hiding channels or families for the whole window; windows of one channel draw ``gaps`` instead."""
+    """... of hiding channels or families for the whole window; windows of one channel draw ``gaps`` instead.
+    """
     gaps: float = Field(default=0.0, ge=0)
     """... of hiding blocks of minutes of one common length, in all channels or some."""
     tail: float = Field(default=0.0, ge=0)
@@ -48,7 +50,7 @@ class MaskConfig(BaseModel):
         return self
 
 
-def kept_tokens(visible: Tensor, drop_fraction: float) -> Tensor:
+def kept_tokens(visible: Tensor, drop_fraction: float, multiple: int = 1) -> Tensor:
     """Tokens that stay in the computation when a fixed fraction is dropped, masked ones first.
 
     Never more are dropped than the fewest masked in the batch, so that no visible token is lost.
@@ -56,14 +58,17 @@ def kept_tokens(visible: Tensor, drop_fraction: float) -> Tensor:
     Args:
         visible: (days, tokens) bool.
         drop_fraction: share of all tokens to drop, 0 to 1.
+        multiple: the number kept is rounded up to a multiple of it.
 
     Returns:
-        (days, kept) token numbers: each day's visible ones, then as many masked ones as the fixed size asks for.
+        (days, kept) token numbers: each day's visible ones, then as many masked ones as the fixed size asks
+        for.
     """
     tokens = visible.shape[1]
     fewest_masked = tokens - int(visible.sum(1).max())
-    dropped = min(int(drop_fraction * tokens), fewest_masked)
-    return visible.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, : tokens - dropped]
+    kept = tokens - min(int(drop_fraction * tokens), fewest_masked)
+    kept = min(-(-kept // multiple) * multiple, tokens)
+    return visible.to(torch.uint8).argsort(dim=1, descending=True, stable=True)[:, :kept]
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -77,7 +82,9 @@ def _largest(score: Tensor, count: Tensor) -> Tensor:
 
 
 def _share_of(candidates: Tensor, share: Tensor, generator: torch.Generator) -> Tensor:
-    """A random subset of each row's candidates (days, n) bool: ``share`` (days,) of them, rounded at random, one left out."""
+    """A random subset of each row's candidates (days, n) bool: ``share`` (days,) of them, rounded at random,
+    one left out.
+    """
     total = candidates.sum(1)
     wanted = (share * total + _uniform((len(total),), generator)).floor().long()
     score = torch.where(candidates, _uniform(tuple(candidates.shape), generator), -1.0)
@@ -89,8 +96,12 @@ def _between(bounds: tuple[float, float], rows: int, generator: torch.Generator)
 
 
 def _hide_groups(recorded: Tensor, groups: Tensor, fraction: float, generator: torch.Generator) -> Tensor:
-    """Hide a share of the recorded groups of channels; at least one hidden, at least one left. (days, channels) bool."""
-    members = torch.zeros(int(groups.max()) + 1, len(groups)).index_put_((groups, torch.arange(len(groups))), torch.ones(1))
+    """Hide a share of the recorded groups of channels; at least one hidden, at least one left. (days,
+    channels) bool.
+    """
+    members = torch.zeros(int(groups.max()) + 1, len(groups)).index_put_(
+        (groups, torch.arange(len(groups))), torch.ones(1)
+    )
     present = (recorded.float() @ members.T) > 0  # (days, groups)
     share = torch.full((len(recorded),), fraction)
     chosen = _share_of(present, share, generator)
@@ -102,7 +113,12 @@ def _hide_groups(recorded: Tensor, groups: Tensor, fraction: float, generator: t
 def _gaps(minutes: int, days: int, config: MaskConfig, generator: torch.Generator) -> Tensor:
     """Blocks of one length a window: (days, minutes) bool."""
     low, high = config.gap_minutes
-    length = torch.exp(_between((math.log(low), math.log(high + 1)), days, generator)).floor().long().clamp(low, high)
+    length = (
+        torch.exp(_between((math.log(low), math.log(high + 1)), days, generator))
+        .floor()
+        .long()
+        .clamp(low, high)
+    )
     most = (config.gap_share * minutes / length).clamp(1, 24)
     count = (1 + (most - 1) * _uniform((days,), generator)).round().long()
     start = (_uniform((days, 24), generator) * minutes).long()
@@ -157,7 +173,9 @@ def artificial_mask(
     by_patch = (chosen("tokens") & tokens) | (chosen("slots") & slots[:, None, :])
     hidden = by_patch.repeat_interleave(patch_minutes, -1)
     hidden = hidden | (chosen("channels") & whole[:, :, None])
-    hidden = hidden | (chosen("gaps") & gaps[:, None, :] & some[:, :, None]) | (chosen("tail") & tail[:, None, :])
+    hidden = (
+        hidden | (chosen("gaps") & gaps[:, None, :] & some[:, :, None]) | (chosen("tail") & tail[:, None, :])
+    )
 
     # One observed token keeps all its minutes, wherever a mask would leave nothing to see.
     left = (observed & ~hidden).unflatten(-1, (-1, patch_minutes)).any(-1).flatten(1)
@@ -168,12 +186,14 @@ def artificial_mask(
 
 
 def target_weights(observed: Tensor, hidden: Tensor, exponent: float) -> Tensor:
-    """Weight of each target minute: (1 + minutes to the nearest visible one) ** -exponent; 0 where nothing is to be learnt.
+    """Weight of each target minute: (1 + minutes to the nearest visible one) ** -exponent; 0 where nothing is
+    to be learnt.
 
     Args:
         observed: (days, channels, minutes) bool.
         hidden: the artificial mask, same shape.
-        exponent: 0 counts all targets alike; 0.5 keeps long gaps from drowning short ones, whose errors are smaller.
+        exponent: 0 counts all targets alike; 0.5 keeps long gaps from drowning short ones, whose errors
+            are smaller.
 
     Returns:
         (days, channels, minutes) float32.

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .blocks import Positions, Stack
-from .config import AIMConfig
-from .context import Context, build_context, context_features
-from .masks import kept_tokens
-from .normalisation import Normaliser
-from .packing import Packed, PackedQueries, Padded
+from lsm2.aim.blocks import Positions, Stack
+from lsm2.aim.config import AIMConfig
+from lsm2.aim.context import Context, build_context, context_features
+from lsm2.aim.masks import kept_tokens
+from lsm2.aim.normalisation import Normaliser
+from lsm2.aim.packing import Packed, PackedQueries, Padded
 
 _SOFTPLUS_SHIFT = 4.0
 _PROBABILITY_MARGIN = 0.02
+_MULTIPLE = 32  # sizes of training batches are rounded up: on CPUs each new shape costs the making of kernels
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,14 @@ class Reading:
 class AIM(nn.Module):
     """Encoder and decoder; knows windows, not people or calendars.
 
-    Windows come as ``values`` (days, channels, minutes) in own units, ``observed`` of the same shape and ``start`` (days,),
-    the clock slot at which each window begins (0 for a calendar day). What stands in unobserved minutes is never read.
+    Windows come as ``values`` (days, channels, minutes) in own units, ``observed`` of the same shape and
+    ``start`` (days,), the clock slot at which each window begins (0 for a calendar day). What stands in
+    unobserved minutes is never read.
     """
+
+    _all_minutes: Tensor
+    _count: Tensor
+    _binary: Tensor
 
     def __init__(self, config: AIMConfig) -> None:
         super().__init__()
@@ -137,20 +143,24 @@ class AIM(nn.Module):
     def encode_padded(
         self, values: Tensor, visible: Tensor, start: Tensor, drop_fraction: float
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Encode as in pretraining: a fixed fraction of tokens dropped, masked ones first, the rest masked in attention.
+        """Encode as in pretraining: a fixed fraction of tokens dropped, masked ones first, the rest masked in
+        attention.
 
         Returns:
-            Encoder output (days, kept, dim), token numbers (days, kept), and which of them are visible (days, kept).
+            Encoder output (days, kept, dim), token numbers (days, kept), and which of them are visible (days,
+            kept).
         """
         tokens = self.tokenise(values, visible)
-        kept = kept_tokens(tokens.visible, drop_fraction)  # (days, kept)
+        kept = kept_tokens(tokens.visible, drop_fraction, _MULTIPLE)  # (days, kept)
         kept_visible = tokens.visible.gather(1, kept)
         inputs = tokens.inputs.gather(1, kept[:, :, None].expand(-1, -1, tokens.inputs.shape[-1]))
         x = self.patch_embed(inputs) + self.encoder_positions(kept, start[:, None])
         return self.encoder(x, Padded(kept_visible)), kept, kept_visible
 
     def pool(self, encoded: Encoded, days: int) -> Tensor:
-        """Embeddings (days, dim) float32: mean over observed tokens, weighted by observed share; NaN without a token."""
+        """Embeddings (days, dim) float32: mean over observed tokens, weighted by observed share; NaN without
+        a token.
+        """
         weight = encoded.share if self.config.observed_share_pooling else torch.ones_like(encoded.share)
         output = encoded.output.float()
         total = torch.zeros(days, output.shape[1], device=output.device).index_add_(
@@ -162,14 +172,17 @@ class AIM(nn.Module):
     # ------------------------------------------------------------------ decoder
 
     def reconstruct(self, values: Tensor, observed: Tensor, start: Tensor, asked: Tensor) -> Reading:
-        """Answers for the tokens ``asked`` (days, tokens) bool, from the observed minutes, without gradient bookkeeping.
+        """Answers for the tokens ``asked`` (days, tokens) bool, from the observed minutes, without gradient
+        bookkeeping.
 
         Windows without an observed token get NaN.
         """
         encoded = self.encode(values, observed, start)
         day, token = asked.nonzero(as_tuple=True)
         memory = self.encoder_to_decoder(encoded.output)
-        context = build_context(values, observed, self.config, self.normaliser) if self.config.correction else None
+        context = (
+            build_context(values, observed, self.config, self.normaliser) if self.config.correction else None
+        )
         if self.config.decoder == "cross":
             x = self._queries(day, token, start[day], context)
             layout = Packed.of(asked.sum(1).tolist(), encoded.lengths)
@@ -183,18 +196,28 @@ class AIM(nn.Module):
     def reconstruct_hidden(
         self, values: Tensor, observed: Tensor, hidden: Tensor, start: Tensor, drop_fraction: float
     ) -> Reading:
-        """Pretraining: answers for every token with a minute that is hidden and really observed.
+        """Pretraining: answers for every token with a minute that is hidden and really observed (and some
+        others).
 
-        The encoder does not see the union of the inherited mask (``~observed``) and the artificial mask (``hidden``).
+        The encoder does not see the union of the inherited mask (``~observed``) and the artificial mask
+        (``hidden``).
         """
         visible = observed & ~hidden
-        target = (observed & hidden).unflatten(-1, (self.config.slots, -1)).any(-1).flatten(1)  # (days, tokens)
+        target = (
+            (observed & hidden).unflatten(-1, (self.config.slots, -1)).any(-1).flatten(1)
+        )  # (days, tokens)
+        spare = (
+            (~target).flatten().nonzero()[: -int(target.sum()) % (8 * _MULTIPLE)]
+        )  # no target: they weigh nothing
+        target.view(-1)[spare] = True
         day, token = target.nonzero(as_tuple=True)
         output, kept, kept_visible = self.encode_padded(values, visible, start, drop_fraction)
         memory = self.encoder_to_decoder(output)
-        context = build_context(values, visible, self.config, self.normaliser) if self.config.correction else None
+        context = (
+            build_context(values, visible, self.config, self.normaliser) if self.config.correction else None
+        )
         if self.config.decoder == "cross":
-            layout = PackedQueries.of(day, target.sum(1), kept_visible)
+            layout = PackedQueries.of(day, target.sum(1), kept_visible, _MULTIPLE)
             keys = memory + self.decoder_positions(kept, start[:, None])
             x = self.decoder(self._queries(day, token, start[day], context), layout, keys)
         else:
@@ -215,7 +238,9 @@ class AIM(nn.Module):
     def _decode_all(
         self, memory: Tensor, day: Tensor, token: Tensor, start: Tensor, context: Context | None
     ) -> Tensor:
-        """Self-attention decoder over all tokens: encoder output where seen, mask tokens elsewhere; nothing masked."""
+        """Self-attention decoder over all tokens: encoder output where seen, mask tokens elsewhere; nothing
+        masked.
+        """
         days, tokens = len(start), self.config.tokens
         every = torch.arange(tokens, device=memory.device)
         rows = torch.arange(days, device=memory.device)
@@ -248,7 +273,9 @@ class AIM(nn.Module):
             base_z = context.base_z[day[:, None], channel[:, None], minute]
         median_z = base_z + shift
         scale = constants.scale[channel]
-        rise = functional.softplus(extra - _SOFTPLUS_SHIFT) - functional.softplus(extra.new_tensor(-_SOFTPLUS_SHIFT))
+        rise = functional.softplus(extra - _SOFTPLUS_SHIFT) - functional.softplus(
+            extra.new_tensor(-_SOFTPLUS_SHIFT)
+        )
         count = base * 2 * torch.sigmoid(gain) + scale * rise
         logit = torch.logit(base.clamp(_PROBABILITY_MARGIN, 1 - _PROBABILITY_MARGIN)) + shift
         probability = torch.sigmoid(logit)

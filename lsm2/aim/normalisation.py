@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .config import Normalisation
+from lsm2.aim.config import Normalisation
 
 _TRANSFORMS = ("identity", "log1p", "log")
 _SMALLEST_FOR_LOG = 1e-6
 
 
 class Normaliser(nn.Module):
-    """Holds the constants of all channels; tensors have the channel axis second to last: (..., channels, minutes)."""
+    """Holds the constants of all channels; tensors have the channel axis second to last: (..., channels,
+    minutes).
+    """
 
     mean: Tensor
     std: Tensor
@@ -50,7 +52,9 @@ class Normaliser(nn.Module):
         return torch.maximum(torch.minimum((moved - self.mean) / self.std, self.clip), -self.clip)
 
     def denormalise(self, z: Tensor, channel: Tensor | None = None) -> Tensor:
-        """z to own units. ``channel`` (n,) says the channel of each row of ``z`` (n, minutes); else (..., channels, minutes)."""
+        """z to own units. ``channel`` (n,) says the channel of each row of ``z`` (n, minutes); else (...,
+        channels, minutes).
+        """
         mean, std, kind = (
             part if channel is None else part[channel] for part in (self.mean, self.std, self.kind)
         )
@@ -59,5 +63,7 @@ class Normaliser(nn.Module):
         return torch.where(kind == 2, torch.exp(moved), own)
 
     def into_range(self, values: Tensor, channel: Tensor) -> Tensor:
-        """Clip rows of own-unit values (n, minutes), whose channels are ``channel`` (n,), to the valid range."""
+        """Clip rows of own-unit values (n, minutes), whose channels are ``channel`` (n,), to the valid
+        range.
+        """
         return torch.maximum(torch.minimum(values, self.maximum[channel]), self.minimum[channel])

@@ -1,7 +1,7 @@
 """Layouts of the same attention: padded days with a mask, and packed days without one.
 
-A layout knows which tokens belong to which day; a block of the network only asks it to ``attend``. Packed days hold
-observed tokens alone, end to end, so that nothing is computed for what the sensor did not record.
+A layout knows which tokens belong to which day; a block of the network only asks it to ``attend``. Packed
+days hold observed tokens alone, end to end, so that nothing is computed for what the sensor did not record.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ class Layout(Protocol):
     """Attention between the queries and the keys of each day."""
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-        """Scaled dot-product attention inside each day; ``query``, ``key``, ``value`` have heads * width as last axis."""
+        """Scaled dot-product attention inside each day; ``query``, ``key``, ``value`` have heads * width as
+        last axis.
+        """
         ...
 
 
@@ -34,7 +36,9 @@ def _join_heads(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Padded:
-    """Days padded to one length: tensors are (days, tokens, dim); ``visible`` (days, keys) marks the keys to attend to."""
+    """Days padded to one length: tensors are (days, tokens, dim); ``visible`` (days, keys) marks the keys to
+    attend to.
+    """
 
     visible: Tensor | None = None
 
@@ -55,30 +59,39 @@ class Padded:
 
 @dataclass(frozen=True)
 class PackedQueries:
-    """Queries end to end (all queries, dim), keys padded (days, keys, dim): only the attention itself is padded."""
+    """Queries end to end (all queries, dim), keys padded (days, keys, dim): only the attention itself is
+    padded.
+    """
 
     day: Tensor
     """(all queries,) ascending."""
     place: Tensor
     """(all queries,) position among the queries of the day."""
     keys: Padded
+    width: int
+    """Queries that a day is padded to."""
 
     @classmethod
-    def of(cls, day: Tensor, counts: Tensor, visible: Tensor) -> PackedQueries:
-        """``counts`` (days,) queries a day, whose days are ``day``; ``visible`` (days, keys)."""
+    def of(cls, day: Tensor, counts: Tensor, visible: Tensor, multiple: int = 1) -> PackedQueries:
+        """``counts`` (days,) queries a day, whose days are ``day``; ``visible`` (days, keys); width a
+        multiple.
+        """
         place = torch.arange(len(day), device=day.device) - (counts.cumsum(0) - counts)[day]
-        return cls(day, place, Padded(visible))
+        return cls(day, place, Padded(visible), -(-int(counts.max()) // multiple) * multiple)
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
         """Attention to the visible keys of the query's own day; see :class:`Layout`."""
-        width = int(self.place.max()) + 1 if len(self.place) else 1
-        padded = query.new_zeros(len(key), width, query.shape[-1]).index_put((self.day, self.place), query)
+        padded = query.new_zeros(len(key), self.width, query.shape[-1]).index_put(
+            (self.day, self.place), query
+        )
         return self.keys.attend(padded, key, value, heads)[self.day, self.place]
 
 
 @dataclass(frozen=True)
 class Packed:
-    """Days end to end: tensors are (all tokens, dim); the lengths say how many queries and keys each day has."""
+    """Days end to end: tensors are (all tokens, dim); the lengths say how many queries and keys each day
+    has.
+    """
 
     queries: tuple[int, ...]
     keys: tuple[int, ...]

@@ -1,8 +1,8 @@
 """Files to models and back."""
 
-from . import shipped
-from .card import model_card
-from .native import (
+from lsm2.checkpoint import shipped
+from lsm2.checkpoint.card import model_card
+from lsm2.checkpoint.native import (
     CheckpointConfig,
     CheckpointError,
     fingerprint,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .native import CheckpointConfig
+from lsm2.checkpoint.native import CheckpointConfig
 
 
 def model_card(config: CheckpointConfig) -> str:

@@ -1,4 +1,6 @@
-"""Our own checkpoints: ``config.json`` and ``model.safetensors`` in a folder, with the model card beside them."""
+"""Our own checkpoints: ``config.json`` and ``model.safetensors`` in a folder, with the model card beside
+them.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ..aim import AIM, AIMConfig
-from ..channels import Schema
+from lsm2.aim import AIM, AIMConfig
+from lsm2.channels import Schema
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
@@ -45,13 +47,16 @@ class CheckpointConfig(BaseModel):
     def _fits(self) -> CheckpointConfig:
         if len(self.channels) != self.network.channels:
             raise ValueError(
-                f"{len(self.channels)} channels are described, but the network normalises {self.network.channels}"
+                f"{len(self.channels)} channels are described, but the network normalises "
+                f"{self.network.channels}"
             )
         return self
 
 
 def fingerprint(model: AIM, config: CheckpointConfig) -> str:
-    """Hash of the weights (as float32), the network and the channels: 16 hex digits, the same after a round trip."""
+    """Hash of the weights (as float32), the network and the channels: 16 hex digits, the same after a round
+    trip.
+    """
     digest = hashlib.sha256()
     digest.update(config.network.model_dump_json().encode())
     digest.update(config.channels.model_dump_json().encode())
@@ -62,7 +67,12 @@ def fingerprint(model: AIM, config: CheckpointConfig) -> str:
 
 
 def save_checkpoint(
-    directory: str | Path, model: AIM, config: CheckpointConfig, *, half: bool = False, card: str | None = None
+    directory: str | Path,
+    model: AIM,
+    config: CheckpointConfig,
+    *,
+    half: bool = False,
+    card: str | None = None,
 ) -> Path:
     """Write a checkpoint folder; each file is written to a temporary name and renamed.
 
@@ -125,7 +135,9 @@ def read_config(directory: str | Path) -> CheckpointConfig:
     try:
         fields = json.loads(path.read_text())
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is no JSON ({error}); the file is damaged, get the checkpoint again") from None
+        raise CheckpointError(
+            f"{path} is no JSON ({error}); the file is damaged, get the checkpoint again"
+        ) from None
     if isinstance(fields, dict) and fields.get("version", 1) != 1:
         raise CheckpointError(
             f"{path} has version {fields['version']!r}, this release reads version 1; update lsm2"
@@ -154,9 +166,7 @@ def load_checkpoint(directory: str | Path) -> tuple[AIM, CheckpointConfig]:
     try:
         tensors = load_file(path)
     except SafetensorError as error:
-        raise CheckpointError(
-            f"{path} is damaged or cut short ({error}); get the checkpoint again"
-        ) from None
+        raise CheckpointError(f"{path} is damaged or cut short ({error}); get the checkpoint again") from None
     with torch.device("meta"):
         model = AIM(config.network)
     check_tensors(path, tensors, model)
@@ -179,6 +189,8 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], model: AIM) -> None:
         for name, shape in wanted.items()
         if name in tensors and tuple(tensors[name].shape) != shape
     ]
-    problems += [f"{name} holds NaN or infinity" for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    problems += [
+        f"{name} holds NaN or infinity" for name, tensor in tensors.items() if not tensor.isfinite().all()
+    ]
     if problems:
         raise CheckpointError(f"{path} does not match its {CONFIG}: " + "; ".join(problems))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .native import CONFIG
+from lsm2.checkpoint.native import CONFIG
 
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
@@ -28,5 +28,6 @@ def find(name: str | Path) -> Path:
             raise FileNotFoundError(f"{folder} is no checkpoint: it has no {CONFIG}")
         return folder
     raise FileNotFoundError(
-        f"no checkpoint {str(name)!r}: it is neither a folder nor one of the shipped ones ({', '.join(names())})"
+        f"no checkpoint {str(name)!r}: it is neither a folder nor one of the shipped ones "
+        f"({', '.join(names())})"
     )

@@ -16,7 +16,7 @@ from lsm2.days.keys import TIMESTAMP
 Level = Literal["day", "hour", "token", "participant"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """A column of the caller's frame that holds a channel, one value per recorded minute."""
 
@@ -29,7 +29,7 @@ class Column:
     limits: tuple[Any, Any]  # valid range in the caller's unit
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Origin:
     """The recorded minutes, by person and time: what the way back needs."""
 
@@ -46,7 +46,7 @@ class Origin:
     attrs: dict[Any, Any]  # the caller's frame's own, such as that it is simulated
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Days:
     """Person-days of a recording, sorted by person (in order of first appearance) and date.
 
@@ -65,6 +65,11 @@ class Days:
     def __len__(self) -> int:
         """Return the number of days."""
         return len(self.person)
+
+    def __repr__(self) -> str:
+        """Return what is held, in a line."""
+        recorded = [name for name, there in zip(self.schema.names, self.recorded, strict=True) if there]
+        return f"Days({len(self)} days of {len(self.participants)} participants, {', '.join(recorded)})"
 
     @property
     def observed(self) -> np.ndarray:

@@ -231,7 +231,10 @@ def _people(frame: pd.DataFrame, key: _Key) -> tuple[pd.Index, np.ndarray]:
         participants = frame.index.levels[key.level].take(first) if not missing.any() else pd.Index([])
         person = order
     else:
-        person, participants = pd.factorize(key.values(frame))
+        try:
+            person, participants = pd.factorize(key.values(frame))
+        except TypeError as error:
+            raise FrameError(f"{key.where} holds participants that are no plain ids ({error})") from error
         missing = person < 0
     if missing.any():
         rows = np.flatnonzero(missing)

@@ -99,6 +99,8 @@ def select_columns(days: Days, channels: Literal["all"] | Iterable[str] | None) 
     own = days.origin.columns
     if channels is None:
         return list(own)
+    if not isinstance(channels, Iterable):
+        raise TypeError(f"channels={channels!r} must be 'all' or a list of channels")
     by_position = {column.position: column for column in own}
     by_label = {column.label: column.position for column in own}
     if channels == "all":

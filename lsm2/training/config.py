@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ..aim import AIMConfig, MaskConfig, Normalisation
-from ..channels import Schema
-from .sources import Source
+from lsm2.aim import AIMConfig, MaskConfig, Normalisation
+from lsm2.channels import Schema
+from lsm2.training.sources import Source
 
 
 class ChannelTransform(BaseModel):
@@ -35,7 +35,9 @@ class PretrainConfig(BaseModel):
     """Canonical channels of the schema, in order."""
     sources: tuple[Source, ...] = Field(min_length=1)
     splits: str | None = None
-    """File in the data directory with {source: {train, valid, test: [participants]}}; None draws a split by `seed`."""
+    """File in the data directory with {source: {train, valid, test: [participants]}}; None draws a split by
+    `seed`.
+    """
     valid_fraction: float = Field(default=0.15, gt=0, lt=1)
     min_tokens: int = Field(default=12, gt=0)
     """Days with fewer observed tokens are left out."""
@@ -53,11 +55,13 @@ class PretrainConfig(BaseModel):
     unworn_probability: float = Field(default=0.5, ge=0, le=1)
     """How often zeros of an unworn device stay visible (they are never a target)."""
     count_scale: float = Field(default=1.5, ge=1)
-    """Activity counts of a window are multiplied by a factor between 1 / count_scale and count_scale, half of the time."""
+    """Activity counts of a window are multiplied by a factor between 1 / count_scale and count_scale, half
+    of the time.
+    """
 
     steps: int = Field(gt=0)
     batch_windows: int = Field(default=64, gt=0)
-    micro_windows: int = Field(default=32, gt=0)
+    micro_windows: int = Field(default=8, gt=0)
     """Windows of like length that are computed at once."""
     learning_rate: float = Field(default=1e-3, gt=0)
     final_learning_rate: float = Field(default=1e-5, ge=0)
@@ -70,6 +74,7 @@ class PretrainConfig(BaseModel):
     precision: Literal["float32", "bfloat16"] = "bfloat16"
     seed: int = 0
 
+    log_every: int = Field(default=50, gt=0)
     valid_every: int = Field(default=500, gt=0)
     valid_windows: int = Field(default=128, gt=0)
     checkpoint_seconds: float = Field(default=180, gt=0)

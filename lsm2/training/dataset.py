@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..aim import Normalisation
-from ..channels import CHANNELS, Schema
-from ..days import Days, read_days, worn
-from .config import PretrainConfig
-from .sources import Source, Split, draw_split, load_source, read_splits
+from lsm2.aim import Normalisation
+from lsm2.channels import CHANNELS, Schema
+from lsm2.days import Days, read_days, worn
+from lsm2.training.config import PretrainConfig
+from lsm2.training.sources import Source, Split, draw_split, load_source, read_splits
 
 _MINUTES = 1440
 
@@ -41,7 +41,9 @@ class Recordings:
         return len(self.values)
 
     def observed(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Minutes that may be learnt or scored: recorded, and worn where the channel needs it. (days, channels, 1440)."""
+        """Minutes that may be learnt or scored: recorded, and worn where the channel needs it. (days,
+        channels, 1440).
+        """
         return ~np.isnan(self.values[rows]) & (self.worn[rows][:, None, :] | ~self.needs_wear[:, None])
 
 
@@ -104,7 +106,11 @@ def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Re
 
 
 def _people(
-    source: Source, splits: dict[str, dict[Split, list[str]]], config: PretrainConfig, directory: Path, split: Split
+    source: Source,
+    splits: dict[str, dict[Split, list[str]]],
+    config: PretrainConfig,
+    directory: Path,
+    split: Split,
 ) -> list[str]:
     if not config.splits:
         everyone = load_source(source, directory)["participant_id"].unique().tolist()
@@ -127,13 +133,15 @@ def normalise(config: PretrainConfig, schema: Schema, train: Recordings) -> tupl
     for position, (name, how) in enumerate(config.channels.items()):
         own = train.values[:, position][observed[:, position]].astype(np.float64)
         if own.size == 0:
-            raise ValueError(f"channel {name!r} has no observed minute among the train people; leave it out of channels")
+            raise ValueError(
+                f"channel {name!r} has no observed minute among the train people; leave it out of channels"
+            )
         channel = CHANNELS[name]
-        moved = {
-            "identity": lambda x: x,
-            "log1p": np.log1p,
-            "log": lambda x: np.log(np.maximum(x, 1e-6)),
-        }[how.transform](own)
+        moved = own
+        if how.transform == "log1p":
+            moved = np.log1p(own)
+        elif how.transform == "log":
+            moved = np.log(np.maximum(own, 1e-6))
         binary = channel.kind == "binary"
         constants.append(
             Normalisation(
@@ -165,7 +173,9 @@ class Batch:
 
 
 class Windows:
-    """Draws windows; every draw depends only on the config, the seed and the step, so that training resumes exactly."""
+    """Draws windows; every draw depends only on the config, the seed and the step, so that training resumes
+    exactly.
+    """
 
     def __init__(self, config: PretrainConfig, recordings: Recordings) -> None:
         self.config = config
@@ -207,7 +217,9 @@ class Windows:
         return Batch(batch.values, batch.observed, batch.target, torch.from_numpy(start))
 
     def windows(self, rows: np.ndarray, offset: np.ndarray, seen_unworn: np.ndarray) -> Batch:
-        """Cut windows that start ``offset`` (slots) into the days ``rows`` and reach into the following days."""
+        """Cut windows that start ``offset`` (slots) into the days ``rows`` and reach into the following
+        days.
+        """
         recordings, minutes = self.recordings, offset * self.patch
         values = np.full((len(rows), *recordings.values.shape[1:]), np.nan, dtype=np.float32)
         on = np.zeros((len(rows), _MINUTES), dtype=bool)

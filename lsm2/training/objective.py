@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..aim import AIM, Reading
+from lsm2.aim import AIM, Reading
 
 
 def channel_losses(model: AIM, reading: Reading, values: Tensor, weights: Tensor) -> Tensor:
     """Weighted sums of the loss of each channel.
 
-    The median is learnt by absolute error in network units, the mean by squared error in own units divided by the
-    channel's standard deviation, probabilities by cross-entropy. A network with one read-out learns squared error in
-    network units (as LSM-2 does).
+    The median is learnt by absolute error in network units, the mean by squared error in own units divided by
+    the channel's standard deviation, probabilities by cross-entropy. A network with one read-out learns
+    squared error in network units (as LSM-2 does).
 
     Args:
         model: For its constants.

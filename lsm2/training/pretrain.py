@@ -16,16 +16,14 @@ import torch.distributed as dist
 from torch import Tensor
 from tqdm import tqdm
 
-from ..aim import AIM, artificial_mask, target_weights
-from ..channels import Schema
-from ..checkpoint.native import CheckpointConfig, save_checkpoint
-from .config import PretrainConfig
-from .dataset import Batch, Recordings, Windows, load_recordings, normalise
-from .objective import channel_losses, total_loss
-from .state import load_state, save_state
-from .validation import Validation
-
-_LIKE_LENGTH = 0.6  # windows of one micro-batch have at least this share of the longest one's visible tokens
+from lsm2.aim import AIM, artificial_mask, target_weights
+from lsm2.channels import Schema
+from lsm2.checkpoint.native import CheckpointConfig, save_checkpoint
+from lsm2.training.config import PretrainConfig
+from lsm2.training.dataset import Batch, Recordings, Windows, load_recordings, normalise
+from lsm2.training.objective import channel_losses, total_loss
+from lsm2.training.state import load_state, save_state
+from lsm2.training.validation import Validation
 
 
 @contextmanager
@@ -75,11 +73,15 @@ def _optimiser(model: AIM, config: PretrainConfig) -> torch.optim.AdamW:
 class Trainer:
     """One step of pretraining, the same on one process or on several."""
 
-    def __init__(self, config: PretrainConfig, model: AIM, windows: Windows, groups: Tensor, rank: int, world: int) -> None:
+    def __init__(
+        self, config: PretrainConfig, model: AIM, windows: Windows, groups: Tensor, rank: int, world: int
+    ) -> None:
         self.config, self.model, self.windows, self.groups = config, model, windows, groups
         self.rank, self.world = rank, world
         self.optimiser = _optimiser(model, config)
-        self.average = {name: p.detach().clone() for name, p in model.named_parameters()} if config.ema else {}
+        self.average = (
+            {name: p.detach().clone() for name, p in model.named_parameters()} if config.ema else {}
+        )
         self.device = next(model.parameters()).device
 
     def step(self, number: int) -> float:
@@ -100,10 +102,7 @@ class Trainer:
             part.backward()
             loss += part.detach()
         if self.world > 1:
-            for parameter in self.model.parameters():
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-                dist.all_reduce(parameter.grad)
+            self._add_up_gradients()
             dist.all_reduce(loss)
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
         self.optimiser.step()
@@ -114,19 +113,21 @@ class Trainer:
                     self.average[name].lerp_(parameter, 1 - decay)
         return float(loss)
 
+    def _add_up_gradients(self) -> None:
+        """Sum the gradients of all processes, in one message."""
+        parameters = list(self.model.parameters())
+        flat = torch.cat(
+            [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
+        )
+        dist.all_reduce(flat)
+        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+            parameter.grad = part.view_as(parameter)
+
     def _micro_batches(self, batch: Batch, hidden: Tensor) -> list[Tensor]:
         """This process's windows, in parts of like length so that little is padded."""
         visible = (batch.observed & ~hidden).unflatten(-1, (-1, self.windows.patch)).any(-1).flatten(1).sum(1)
         order = visible.argsort(descending=True, stable=True)[self.rank :: self.world]
-        parts: list[list[int]] = []
-        for row in order.tolist():
-            longest, used = (int(visible[parts[-1][0]]), len(parts[-1])) if parts else (0, 0)
-            fits = used < self.config.micro_windows and int(visible[row]) >= _LIKE_LENGTH * longest
-            if parts and fits:
-                parts[-1].append(row)
-            else:
-                parts.append([row])
-        return [torch.tensor(part) for part in parts]
+        return list(order.split(self.config.micro_windows))
 
     def _loss(self, batch: Batch, hidden: Tensor, weights: Tensor, totals: Tensor, rows: Tensor) -> Tensor:
         values, observed, mask, weight, start = (
@@ -164,8 +165,8 @@ def pretrain(
 ) -> Path:
     """Pretrain a network and write it as a checkpoint that :func:`lsm2.load_model` reads.
 
-    A run that was stopped goes on where its last state was written, to the same result. Under ``torchrun`` each
-    process computes its part of every batch.
+    A run that was stopped goes on where its last state was written, to the same result. Under ``torchrun``
+    each process computes its part of every batch.
 
     Args:
         config: A :class:`PretrainConfig`, or the JSON file that holds one.
@@ -220,7 +221,10 @@ def _run(
     if rank == 0:
         _trim_log(log, step)
     bar = tqdm(
-        total=config.steps, initial=step, unit="step", disable=rank > 0 or (None if progress is None else not progress)
+        total=config.steps,
+        initial=step,
+        unit="step",
+        disable=rank > 0 or (None if progress is None else not progress),
     )
     losses: list[float] = []
     written = time.monotonic()
@@ -231,20 +235,27 @@ def _run(
     while step < config.steps:
         losses.append(trainer.step(step))
         if not math.isfinite(losses[-1]):
-            raise FloatingPointError(f"the loss of step {step} is {losses[-1]}; lower learning_rate and start with --fresh")
+            raise FloatingPointError(
+                f"the loss of step {step} is {losses[-1]}; lower learning_rate and start with --fresh"
+            )
         step += 1
         bar.update()
         out_of_time = _agree(seconds is not None and time.monotonic() - began > seconds, world, device)
-        if validation is not None and (step % config.valid_every == 0 or step == config.steps):
-            with trainer.averaged() as averaged:
-                scores = validation(averaged, list(schema.names))
-            line = {"step": step, "seconds": round(elapsed(), 1), "learning_rate": learning_rate(config, step - 1)}
-            line |= {"train_loss": sum(losses) / len(losses), "valid_loss": scores.pop("loss")}
-            with log.open("a") as file:
-                file.write(json.dumps({**line, "valid": {k: round(v, 4) for k, v in scores.items()}}) + "\n")
-            bar.set_postfix(train=f"{line['train_loss']:.3f}", valid=f"{line['valid_loss']:.3f}")
+        last = step == config.steps
+        if validation is not None and (last or not step % config.log_every or not step % config.valid_every):
+            line: dict[str, Any] = {"step": step, "seconds": round(elapsed(), 1)}
+            line |= {"learning_rate": learning_rate(config, step - 1), "train_loss": sum(losses) / len(losses)}
             losses.clear()
-        if rank == 0 and (time.monotonic() - written > config.checkpoint_seconds or out_of_time or step == config.steps):
+            if last or not step % config.valid_every:
+                with trainer.averaged() as averaged:
+                    scores = validation(averaged, list(schema.names))
+                line |= {"valid_loss": scores.pop("loss"), "valid": {k: round(v, 4) for k, v in scores.items()}}
+            with log.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            bar.set_postfix(loss=f"{line['train_loss']:.3f}")
+        if rank == 0 and (
+            time.monotonic() - written > config.checkpoint_seconds or out_of_time or step == config.steps
+        ):
             save_state(state, model, trainer.average, trainer.optimiser, {"step": step, "seconds": elapsed()})
             written = time.monotonic()
         if out_of_time:
@@ -253,7 +264,9 @@ def _run(
     checkpoint = output / "checkpoint"
     if rank == 0 and step == config.steps:
         with trainer.averaged() as averaged:
-            save_checkpoint(checkpoint, averaged, _card(config, schema, averaged, train, windows, elapsed()), half=True)
+            save_checkpoint(
+                checkpoint, averaged, _card(config, schema, averaged, train, windows, elapsed()), half=True
+            )
     return checkpoint
 
 
@@ -270,7 +283,8 @@ def _same_config(path: Path, config: PretrainConfig, resume: bool) -> None:
     text = config.model_dump_json(indent=2)
     if resume and path.exists() and path.read_text() != text:
         raise ValueError(
-            f"{path.parent} holds a run of another config; choose another output folder, or start afresh with --fresh"
+            f"{path.parent} holds a run of another config; choose another output folder, or start "
+            "afresh with --fresh"
         )
     path.write_text(text)
 

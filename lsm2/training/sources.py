@@ -1,4 +1,6 @@
-"""Recordings to learn from: how each parquet file becomes a canonical frame, and which people belong to which split."""
+"""Recordings to learn from: how each parquet file becomes a canonical frame, and which people belong to
+which split.
+"""
 
 from __future__ import annotations
 
@@ -41,18 +43,23 @@ class Source(BaseModel):
     file: str
     """Relative to the data directory."""
     columns: dict[str, str] = Field(default_factory=dict)
-    """Column of the file -> canonical channel. Columns that are neither named here nor known by name are not read."""
+    """Column of the file -> canonical channel. Columns that are neither named here nor known by name are not
+    read.
+    """
     drop: tuple[str, ...] = ()
     """Columns that would be known by name but are left out."""
     units: dict[str, str] = Field(default_factory=dict)
     """Canonical channel -> unit or device of the file."""
     native_minutes: dict[str, int] = Field(default_factory=dict)
-    """Canonical channel -> true sampling interval, where the publisher interpolated to minutes: only native samples stay."""
+    """Canonical channel -> true sampling interval, where the publisher interpolated to minutes: only native
+    samples stay.
+    """
     sleep_log: SleepLog | None = None
     clock: bool = True
     """False where the times of day are made up: the model must not learn from them."""
     nonwear: Literal["auto", "zero_runs", "none"] = "auto"
-    """How unworn minutes are told: by missing heart rate where there is a heart-rate stream, else by zero runs; by zero
+    """How unworn minutes are told: by missing heart rate where there is a heart-rate stream, else by zero
+    runs; by zero
     runs always (heart rate from another device); or not at all."""
     weight: float = Field(default=1.0, gt=0)
     """Multiplies the square root of its days when recordings are sampled."""
@@ -74,7 +81,9 @@ def read_splits(path: Path) -> dict[str, dict[Split, list[str]]]:
     return splits
 
 
-def draw_split(participants: list[str], seed: int, valid_fraction: float, test_fraction: float = 0.0) -> dict[Split, list[str]]:
+def draw_split(
+    participants: list[str], seed: int, valid_fraction: float, test_fraction: float = 0.0
+) -> dict[Split, list[str]]:
     """Split people at random, for data without a published split."""
     order = [participants[i] for i in np.random.default_rng(seed).permutation(len(participants))]
     valid = round(len(order) * valid_fraction)
@@ -107,7 +116,9 @@ def load_source(source: Source, directory: Path, participants: list[str] | None 
     needed = [*source.columns, *([source.sleep_log.column] if source.sleep_log else [])]
     absent = [column for column in needed if column not in frame.columns]
     if absent:
-        raise ValueError(f"source {source.name!r}: {source.file} has no column {absent}; it has {list(frame.columns)}")
+        raise ValueError(
+            f"source {source.name!r}: {source.file} has no column {absent}; it has {list(frame.columns)}"
+        )
     stages = frame[source.sleep_log.column] if source.sleep_log else None
     frame = frame.drop(columns=list(source.drop)).rename(columns=source.columns)
     for channel, interval in source.native_minutes.items():
@@ -120,8 +131,9 @@ def load_source(source: Source, directory: Path, participants: list[str] | None 
 def native_samples(frame: pd.DataFrame, channel: str, interval: int) -> pd.Series:
     """Keep the minutes that a sensor really measured, of a channel that was interpolated linearly to minutes.
 
-    A linear interpolation bends only at its knots. In each day of each person the knots' phase is the minute, modulo the
-    sampling interval, at which most bends lie; values at that phase are kept, all others become NaN.
+    A linear interpolation bends only at its knots. In each day of each person the knots' phase is the minute,
+    modulo the sampling interval, at which most bends lie; values at that phase are kept, all others become
+    NaN.
 
     Args:
         frame: participant_id, timestamp and the channel.

@@ -21,7 +21,9 @@ def save_state(
     optimiser: torch.optim.Optimizer,
     numbers: dict[str, float],
 ) -> None:
-    """Write weights, their moving average, the optimiser's moments and some numbers; the last good state stays until then."""
+    """Write weights, their moving average, the optimiser's moments and some numbers; the last good state
+    stays until then.
+    """
     names = {id(p): name for name, p in model.named_parameters()}
     tensors = {f"model.{name}": p.detach() for name, p in model.named_parameters()}
     tensors |= {f"average.{name}": p for name, p in average.items()}
@@ -62,7 +64,8 @@ def load_state(
     ]
     if wrong:
         raise ValueError(
-            f"the run in {directory} is of another network ({len(wrong)} tensors differ, such as {wrong[0]!r}); "
+            f"the run in {directory} is of another network ({len(wrong)} tensors differ, such as "
+            f"{wrong[0]!r}); "
             "choose another output folder, or start afresh with --fresh"
         )
     with torch.no_grad():

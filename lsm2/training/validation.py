@@ -1,4 +1,6 @@
-"""What a training run watches: loss and errors of valid people against linear interpolation, on masks drawn once."""
+"""What a training run watches: loss and errors of valid people against linear interpolation, on masks drawn
+once.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..aim import AIM, MaskConfig, artificial_mask, target_weights
-from ..aim.context import interpolate, neighbours
-from .config import PretrainConfig
-from .dataset import Batch, Recordings, Windows
-from .objective import channel_losses, total_loss
+from lsm2.aim import AIM, MaskConfig, artificial_mask, target_weights
+from lsm2.aim.context import interpolate, neighbours
+from lsm2.training.config import PretrainConfig
+from lsm2.training.dataset import Batch, Recordings, Windows
+from lsm2.training.objective import channel_losses, total_loss
 
 _PROTOCOLS = {
     "gaps_10": MaskConfig(tokens=0, slots=0, channels=0, gaps=1, gap_minutes=(10, 10), gap_share=0.25),
@@ -44,7 +46,11 @@ class Validation:
         batch = windows.windows(rows, zeros, zeros.astype(bool))
         generator = torch.Generator().manual_seed(config.seed)
         patch = windows.patch
-        self.sets = {"train_masks": Fixed(batch, artificial_mask(batch.observed, config.masks, patch, groups, generator))}
+        self.sets = {
+            "train_masks": Fixed(
+                batch, artificial_mask(batch.observed, config.masks, patch, groups, generator)
+            )
+        }
         for name, masks in _PROTOCOLS.items():
             self.sets[name] = Fixed(batch, artificial_mask(batch.observed, masks, patch, groups, generator))
 
@@ -60,7 +66,9 @@ class Validation:
         training = model.training
         model.eval()
         for name, fixed in self.sets.items():
-            parts = [self._errors(model, fixed, slice(i, i + 16), device) for i in range(0, len(fixed.hidden), 16)]
+            parts = [
+                self._errors(model, fixed, slice(i, i + 16), device) for i in range(0, len(fixed.hidden), 16)
+            ]
             sums, totals = (torch.stack([p[k] for p in parts]).sum(0) for k in (0, 1))
             if name == "train_masks":
                 results["loss"] = float(total_loss(sums, totals))
@@ -76,12 +84,16 @@ class Validation:
     def _errors(
         self, model: AIM, fixed: Fixed, rows: slice, device: torch.device
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Loss sums, weights, and (squared, absolute) errors per channel of the model and of linear interpolation."""
+        """Loss sums, weights, and (squared, absolute) errors per channel of the model and of linear
+        interpolation.
+        """
         batch = fixed.batch
         values, observed, target, start, hidden = (
-            x[rows].to(device) for x in (batch.values, batch.observed, batch.target, batch.start, fixed.hidden)
+            x[rows].to(device)
+            for x in (batch.values, batch.observed, batch.target, batch.start, fixed.hidden)
         )
-        reading = model.reconstruct_hidden(values, observed, hidden, start, self.config.drop_fraction)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"):
+            reading = model.reconstruct_hidden(values, observed, hidden, start, self.config.drop_fraction)
         weights = target_weights(target, hidden, self.config.distance_exponent)
         weights = weights * target
         sums = channel_losses(model, reading, values, weights)
