@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Dark against light, so that the three stay apart in black and white and to colour-blind eyes.
 _OBSERVED, _FILLED, _MISSING = "#000000", "#d55e00", "#e6e6e6"
+_GAP = 15  # minutes; shorter ones are hard to see
 
 
 def day(
@@ -40,7 +41,8 @@ def day(
         data: The recording, in any form that `lsm2.reconstruct` takes.
         filled: What `lsm2.reconstruct` returned for it.
         person: The participant to draw. By default the one of the day that is drawn.
-        date: The calendar day. By default the one with most to show: observed and filled minutes in balance.
+        date: The calendar day. By default the one with most to show: many gaps of a quarter of an hour in
+            much that was observed.
         channels: Canonical names of the channels to draw. By default all that `filled` holds on that day.
         schema: The channels there are, a model's `schema`; by default the registry `lsm2.CHANNELS`.
         columns: As given to `lsm2.reconstruct`.
@@ -109,10 +111,18 @@ def _choose(before: Days, after: Days, person: Any, date: Any) -> tuple[int, int
             f"no day to draw (date={date}, person={person!r}): the recording and `filled` share "
             f"{(answer >= 0).sum()} days; `lsm2.reconstruct` returns those on which something was observed"
         )
-    observed, complete = before.observed[rows], after.observed[answer[rows]]
-    to_show = (observed.mean(axis=2) * (complete & ~observed).mean(axis=2)).sum(axis=1)
-    best = rows[np.argmax(to_show)]
+    observed, complete = before.observed[rows], after.observed[answer[rows]]  # (days, channels, 1440)
+    gaps = _count_runs(complete & ~observed, _GAP).sum(axis=1)
+    best = rows[np.argmax((gaps + 0.5) * observed.mean(axis=(1, 2)))]
     return int(best), int(answer[best])
+
+
+def _count_runs(marks: np.ndarray, length: int) -> np.ndarray:
+    """Count the runs of at least `length` True along the last axis."""
+    total = np.pad(marks.cumsum(axis=-1, dtype=np.int32), ((0, 0), (0, 0), (1, 0)))
+    inside = total[..., length:] - total[..., :-length] == length
+    runs: np.ndarray = inside[..., :1].sum(axis=-1) + (inside[..., 1:] & ~inside[..., :-1]).sum(axis=-1)
+    return runs
 
 
 def _names(days: Days) -> pd.MultiIndex:

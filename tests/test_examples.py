@@ -67,5 +67,5 @@ def test_missing_channels(tmp_path: Path, recording: Path) -> None:
     said = run("missing_channels.py", "--data", str(recording), where=tmp_path)
     similarity = [float(line.split()[-1]) for line in said.splitlines() if "alone:" in line]
     assert len(similarity) == 2
-    assert all(0 < value < 1 for value in similarity)
+    assert all(-1 <= value <= 1 for value in similarity)  # NaN fails too
     assert "glucose" in said.splitlines()[-1]
