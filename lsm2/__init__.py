@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lsm2.api import Model, coverage, embed, load_model, reconstruct
+    from lsm2.api import coverage, embed, load_model, reconstruct
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
+    from lsm2.model import Model
     from lsm2.simulation import simulate
 
 __version__ = "0.1.0"
@@ -37,7 +38,7 @@ _HOME = {
     "Schema": "lsm2.channels",
     "mask_nonwear": "lsm2.days",
     "simulate": "lsm2.simulation",
-    "Model": "lsm2.api",
+    "Model": "lsm2.model",
     "coverage": "lsm2.api",
     "embed": "lsm2.api",
     "load_model": "lsm2.api",

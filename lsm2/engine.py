@@ -7,7 +7,6 @@ batch.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -186,14 +185,10 @@ def _batches(work: np.ndarray, batch_size: int | None) -> list[np.ndarray]:
 
 
 def _shown(batches: list[np.ndarray], days: int, progress: bool | None, what: str) -> Iterator[np.ndarray]:
-    """Yield batches under a progress bar that, by default, appears on a terminal when it will take a while."""
+    """Yield batches under a progress bar, by default one that a terminal shows when it takes a while."""
     disable = None if progress is None else not progress
     delay = _PROGRESS_AFTER_SECONDS if progress is None else 0.0
     with tqdm(total=days, desc=what, unit="day", disable=disable, delay=delay) as bar:
-        began = time.monotonic()
         for rows in batches:
             yield rows
             bar.update(len(rows))
-            if progress is None and time.monotonic() - began < delay:
-                continue
-            bar.refresh()

@@ -16,7 +16,7 @@ from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded
 
 _SOFTPLUS_SHIFT = 4.0
-_PROBABILITY_MARGIN = 0.02
+_PROBABILITY_MARGIN = 0.002
 _MULTIPLE = 32  # sizes of training batches are rounded up: on CPUs each new shape costs the making of kernels
 
 

@@ -116,9 +116,7 @@ class Trainer:
     def _add_up_gradients(self) -> None:
         """Sum the gradients of all processes, in one message."""
         parameters = list(self.model.parameters())
-        flat = torch.cat(
-            [(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters]
-        )
+        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
         dist.all_reduce(flat)
         for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             parameter.grad = part.view_as(parameter)
@@ -244,12 +242,18 @@ def _run(
         last = step == config.steps
         if validation is not None and (last or not step % config.log_every or not step % config.valid_every):
             line: dict[str, Any] = {"step": step, "seconds": round(elapsed(), 1)}
-            line |= {"learning_rate": learning_rate(config, step - 1), "train_loss": sum(losses) / len(losses)}
+            line |= {
+                "learning_rate": learning_rate(config, step - 1),
+                "train_loss": sum(losses) / len(losses),
+            }
             losses.clear()
             if last or not step % config.valid_every:
                 with trainer.averaged() as averaged:
                     scores = validation(averaged, list(schema.names))
-                line |= {"valid_loss": scores.pop("loss"), "valid": {k: round(v, 4) for k, v in scores.items()}}
+                line |= {
+                    "valid_loss": scores.pop("loss"),
+                    "valid": {k: round(v, 4) for k, v in scores.items()},
+                }
             with log.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             bar.set_postfix(loss=f"{line['train_loss']:.3f}")

@@ -1,0 +1,262 @@
+"""A model behind frames: frame -> days -> engine -> frame."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import pandas as pd
+
+from lsm2 import levels, midnight
+from lsm2.aim import AIM
+from lsm2.channels import Schema
+from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint
+from lsm2.days import Days, coverage, crosses_midnight, read_days, select_columns, to_frame
+from lsm2.engine import make_engine
+
+Level = Literal["day", "participant", "hour", "token"]
+Point = Literal["mean", "median"]
+
+
+class Model:
+    """A network with its channels, on a device, behind frames; made by :func:`load_model`.
+
+    Attributes:
+        config: What travels with the weights: name, licence, channels, network, how they came about.
+        schema: The channels that the model knows (``.channels``: objects with ``.name``, ``.unit``,
+            ``.kind``, ...).
+
+    Example:
+        >>> import lsm2
+        >>> model = lsm2.load_model()
+        >>> model.schema.names[0], model.schema.channels[0].unit, model.precision
+        ('heart_rate', 'beats/min', 'float32')
+    """
+
+    def __init__(
+        self,
+        network: AIM,
+        config: CheckpointConfig,
+        *,
+        device: str = "auto",
+        precision: str = "float32",
+        card: str | None = None,
+    ) -> None:
+        self.config = config
+        self.schema: Schema = config.channels
+        self._engine = make_engine(network, device, precision)
+        self._card = card
+
+    def __repr__(self) -> str:
+        return f"Model({self.config.name!r}, {len(self.schema)} channels, {self.device}, {self.precision})"
+
+    @property
+    def device(self) -> str:
+        """Where the network computes, such as ``cpu`` or ``cuda``."""
+        return str(self._engine.device)
+
+    @property
+    def precision(self) -> str:
+        """``float32`` or ``bfloat16``."""
+        return self._engine.precision
+
+    @cached_property
+    def hash(self) -> str:
+        """Fingerprint of weights, network and channels; embeddings carry it in ``.attrs["checkpoint"]``."""
+        return fingerprint(self._engine.network, self.config)
+
+    def embed(
+        self,
+        data: pd.DataFrame,
+        *,
+        level: Level = "day",
+        min_observed: float = 0.0,
+        columns: Mapping[Any, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        tz: Any = None,
+        participant: str = "participant_id",
+        timestamp: str = "timestamp",
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> pd.DataFrame:
+        """Embed a recording with this model; see :func:`lsm2.embed`."""
+        _one_of("level", level, get_args(Level))
+        _check_batch_size(batch_size)
+        if not 0 <= min_observed <= 1:
+            raise ValueError(f"min_observed={min_observed!r} is a share of observed minutes, from 0 to 1")
+        days = read_days(
+            data,
+            self.schema,
+            columns=columns,
+            units=units,
+            tz=tz,
+            participant=participant,
+            timestamp=timestamp,
+        )
+        kept, shares = levels.rich_enough(days, min_observed)
+        options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
+        if level in ("hour", "token"):
+            tokens = self._engine.embed_tokens(days.values, kept, **options)
+            table = levels.by_token(days, tokens, level, self.config.network)
+        else:
+            table = levels.by_day(days, self._engine.embed(days.values, kept, **options), level)
+        table.attrs |= {"checkpoint": self.hash, "model": self.config.name, "level": level}
+        if level == "day":
+            table.attrs["observed"] = shares.tolist()
+        empty = int((self._engine.token_counts(days.observed) == 0).sum())
+        if empty:
+            _warn(f"{empty} of {len(days)} days have no observed token; their embedding is NaN")
+        return table
+
+    def reconstruct(
+        self,
+        data: pd.DataFrame,
+        *,
+        channels: Literal["all"] | Iterable[str] | None = None,
+        point: Point = "mean",
+        grid: Literal["days", "full"] = "days",
+        max_gap: Any = None,
+        return_filled: bool = False,
+        columns: Mapping[Any, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        tz: Any = None,
+        participant: str = "participant_id",
+        timestamp: str = "timestamp",
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> pd.DataFrame:
+        """Fill the gaps of a recording with this model; see :func:`lsm2.reconstruct`."""
+        _one_of("point", point, get_args(Point))
+        _one_of("grid", grid, ("days", "full"))
+        _check_batch_size(batch_size)
+        days = read_days(
+            data,
+            self.schema,
+            columns=columns,
+            units=units,
+            tz=tz,
+            participant=participant,
+            timestamp=timestamp,
+        )
+        positions = [column.position for column in select_columns(days, channels)]
+        fills = self._fills(days, positions, point, batch_size=batch_size, progress=progress)
+        return to_frame(
+            days,
+            fills,
+            channels=channels,
+            grid=grid,
+            max_gap=max_gap,
+            return_filled=return_filled,
+            has_token=self._engine.token_counts(days.observed) > 0,
+        )
+
+    def _fills(self, days: Days, positions: list[int], point: str, **options: Any) -> np.ndarray:
+        """Proposed values (days, channels, 1440) in canonical units for the missing minutes of some
+        channels.
+        """
+        wanted = np.zeros(days.values.shape, dtype=bool)
+        wanted[:, positions] = ~days.observed[:, positions]
+        fills = self._engine.reconstruct(days.values, wanted, point=point, **options)
+        network = self.config.network
+        if network.clock:  # else a window must begin at midnight
+            across = midnight.windows(days, crosses_midnight(days) & wanted)
+            half = network.slots // 2
+            shifted = self._engine.reconstruct(
+                across.values, across.wanted, point=point, start_slot=half, **options
+            )
+            midnight.blend(fills, across, shifted)
+        return fills
+
+    def coverage(
+        self,
+        data: pd.DataFrame,
+        *,
+        columns: Mapping[Any, str] | None = None,
+        units: Mapping[str, str] | None = None,
+        tz: Any = None,
+        participant: str = "participant_id",
+        timestamp: str = "timestamp",
+    ) -> pd.DataFrame:
+        """Observed fraction of this model's channels; see :func:`lsm2.coverage`."""
+        return coverage(
+            read_days(
+                data,
+                self.schema,
+                columns=columns,
+                units=units,
+                tz=tz,
+                participant=participant,
+                timestamp=timestamp,
+            )
+        )
+
+    def save(self, directory: str | Path) -> Path:
+        """Write ``config.json``, ``model.safetensors`` (float32) and the model card; :func:`load_model` reads
+        them back.
+
+        Args:
+            directory: Made if needed. Files are written to temporary names and renamed.
+
+        Returns:
+            The folder.
+
+        Example:
+            >>> import lsm2, tempfile
+            >>> model = lsm2.load_model()
+            >>> folder = model.save(tempfile.mkdtemp())
+            >>> lsm2.load_model(folder).hash == model.hash
+            True
+        """
+        card = self._card or model_card(self.config)
+        return save_checkpoint(directory, self._engine.network, self.config, card=card)
+
+    def info(self) -> dict[str, Any]:
+        """What the model is: name, hash, size, terms, channels with unit and normalisation, and its
+        training.
+        """
+        network = self.config.network
+        return {
+            "name": self.config.name,
+            "checkpoint": self.hash,
+            "licence": self.config.licence,
+            "description": self.config.description,
+            "parameters": sum(p.numel() for p in self._engine.network.parameters()),
+            "embedding_width": network.encoder_dim,
+            "window_minutes": network.window_minutes,
+            "patch_minutes": network.patch_minutes,
+            "device": self.device,
+            "precision": self.precision,
+            "channels": [
+                {
+                    "name": channel.name,
+                    "unit": channel.unit,
+                    "kind": channel.kind,
+                    "family": channel.family,
+                    "valid_range": [channel.minimum, channel.maximum],
+                    "normalisation": constants.model_dump(include={"transform", "mean", "std", "clip"}),
+                }
+                for channel, constants in zip(self.schema.channels, network.normalisation, strict=True)
+            ],
+            "training": self.config.training,
+        }
+
+
+def _one_of(name: str, value: object, known: Iterable[str]) -> None:
+    known = list(known)
+    if value not in known:
+        raise ValueError(f"{name}={value!r} is not known; it is one of {', '.join(known)}")
+
+
+def _check_batch_size(batch_size: object) -> None:
+    if batch_size is not None and (
+        isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
+    ):
+        raise ValueError(f"batch_size={batch_size!r} is a number of days, 1 or more, or None")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=4)
