@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,10 @@ def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Re
     schema = config.schema_of_channels()
     splits = read_splits(directory / config.splits) if config.splits else {}
     parts: list[Recordings] = []
-    days_before = people_before = 0
+    days_before = 0
+    numbers: dict[
+        tuple[str, Any], int
+    ] = {}  # a person of one file is one person, however many sources read it
     needs_wear = np.array([c.kind == "count" or c.family == "energy" for c in schema.channels])
     sleep = [schema.index(name) for name in ("sleep_asleep",) if name in schema.names]
     for number, source in enumerate(config.sources):
@@ -88,13 +92,14 @@ def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Re
                 values=values,
                 worn=on,
                 next_day=np.where(days.next_day >= 0, days.next_day + days_before, -1),
-                person=days.person + people_before,
+                person=np.array(
+                    [numbers.setdefault((source.file, p), len(numbers)) for p in days.participants]
+                )[days.person],
                 source=np.full(len(values), number),
                 needs_wear=needs_wear,
             )
         )
         days_before += len(values)
-        people_before += len(days.participants)
     if not parts:
         raise ValueError(f"no day of the {split} people is in the sources {[s.name for s in config.sources]}")
 

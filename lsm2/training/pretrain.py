@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
@@ -304,10 +305,13 @@ def _card(
     config: PretrainConfig, schema: Schema, model: AIM, train: Recordings, windows: Windows, seconds: float
 ) -> CheckpointConfig:
     counted: dict[str, Any] = {}
-    observed = train.observed()
+    files = [source.file for source in config.sources]
+    once = np.array([files.index(file) == i for i, file in enumerate(files)])  # two sources may read one file
+    usable = windows.usable
+    observed = train.observed(usable)
     for position, name in enumerate(schema.names):
-        days = observed[:, position].any(1)
-        counted[name] = {"people": len(set(train.person[days])), "days": int(days.sum())}
+        rows = usable[observed[:, position].any(1)]
+        counted[name] = _counts(train, rows, once)
     return CheckpointConfig(
         name=config.name,
         licence=config.licence,
@@ -318,9 +322,17 @@ def _card(
             "steps": config.steps,
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
-            "people": len(set(train.person[windows.usable])),
-            "days": len(windows.usable),
+            **_counts(train, usable, once),
             "channels": counted,
-            "sources": [{"name": s.name, "licence": s.licence} for s in config.sources],
+            "sources": [
+                {"name": source.name, "licence": source.licence}
+                | _counts(train, usable[train.source[usable] == position], once)
+                for position, source in enumerate(config.sources)
+                if once[position]
+            ],
         },
     )
+
+
+def _counts(train: Recordings, rows: np.ndarray, once: np.ndarray) -> dict[str, int]:
+    return {"people": len(set(train.person[rows])), "days": int(once[train.source[rows]].sum())}
