@@ -15,7 +15,15 @@ from lsm2 import levels, midnight
 from lsm2.aim import AIM
 from lsm2.channels import Schema
 from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint
-from lsm2.days import Days, coverage, crosses_midnight, read_days, select_columns, to_frame
+from lsm2.days import (
+    Days,
+    coverage,
+    crosses_midnight,
+    read_days,
+    round_counts,
+    select_columns,
+    to_frame,
+)
 from lsm2.engine import make_engine
 
 Level = Literal["day", "participant", "hour", "token"]
@@ -142,8 +150,11 @@ class Model:
             participant=participant,
             timestamp=timestamp,
         )
-        positions = [column.position for column in select_columns(days, channels)]
+        wanted = select_columns(days, channels)
+        positions = [column.position for column in wanted]
         fills = self._fills(days, positions, point, batch_size=batch_size, progress=progress)
+        if point == "median":  # a median of whole numbers is one
+            round_counts(days, fills, wanted)
         return to_frame(
             days,
             fills,

@@ -151,6 +151,14 @@ def test_fills_lie_in_the_valid_range(point: str, recording: pd.DataFrame) -> No
         assert filled[channel.name].between(channel.minimum, channel.maximum).all(), channel.name
 
 
+def test_medians_of_counts_are_whole_numbers_in_the_callers_unit(model: Model) -> None:
+    frame = minutes("2024-01-01", 600, steps=7.0, heart_rate=70.3)
+    frame.iloc[100:200] = np.nan
+    median, mean = (model.reconstruct(frame, point=point) for point in ("median", "mean"))  # type: ignore[arg-type]
+    assert (median["steps"] % 1 == 0).all() and (mean["steps"].iloc[100:200] % 1 != 0).any()
+    assert (median["heart_rate"].iloc[100:200] % 1 != 0).any()
+
+
 def test_filled_marks_and_max_gap(model: Model) -> None:
     frame = minutes("2024-01-01", 300, heart_rate=70.0)
     frame.iloc[10:20] = frame.iloc[100:200] = np.nan

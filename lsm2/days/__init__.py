@@ -7,7 +7,7 @@ from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnig
 from lsm2.days.keys import FrameError
 from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
 from lsm2.days.read import read_days
-from lsm2.days.write import select_columns, to_frame
+from lsm2.days.write import round_counts, select_columns, to_frame
 
 __all__ = [
     "DAY",
@@ -20,6 +20,7 @@ __all__ = [
     "crosses_midnight",
     "mask_nonwear",
     "read_days",
+    "round_counts",
     "run_lengths",
     "select_columns",
     "to_frame",

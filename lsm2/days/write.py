@@ -85,6 +85,22 @@ def to_frame(
     return frame
 
 
+def round_counts(days: Days, fills: np.ndarray, columns: Iterable[Column]) -> None:
+    """Round fills of channels that devices write in whole numbers, in the caller's unit and in place.
+
+    Args:
+        days: The recording.
+        fills: (days, channels, 1440) in canonical units.
+        columns: The columns whose channels are filled.
+    """
+    for column in columns:
+        channel = days.schema.channels[column.position]
+        if channel.integer and channel.kind == "count":
+            scale, offset = column.conversion
+            own = np.rint((fills[:, column.position] - offset) / scale)
+            fills[:, column.position] = own * scale + offset
+
+
 def select_columns(days: Days, channels: Literal["all"] | Iterable[str] | None) -> list[Column]:
     """Return the columns of the output: the caller's for None, else those asked for, in that order.
 

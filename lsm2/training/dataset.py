@@ -69,9 +69,8 @@ def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Re
     splits = read_splits(directory / config.splits) if config.splits else {}
     parts: list[Recordings] = []
     days_before = 0
-    numbers: dict[
-        tuple[str, Any], int
-    ] = {}  # a person of one file is one person, however many sources read it
+    # A person of one file is one person, however many sources read it.
+    numbers: dict[tuple[str, Any], int] = {}
     needs_wear = np.array([c.kind == "count" or c.family == "energy" for c in schema.channels])
     sleep = [schema.index(name) for name in ("sleep_asleep",) if name in schema.names]
     for number, source in enumerate(config.sources):
