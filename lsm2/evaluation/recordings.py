@@ -97,7 +97,9 @@ class Recordings:
         return replace(self, values=np.where(hidden, np.float32(np.nan), self.values))
 
     def draw_days(self, most: int = 8, *, minutes: int = 360, seed: int = 0) -> BoolArray:
-        """(days,) at most ``most`` usable days of each person, drawn at random.
+        """(days,) at most ``most`` usable days of each person, drawn at random among those with most channels.
+
+        Where a person wore a second device for a day or two, those days would else mostly be passed over.
 
         Args:
             most: Days a person.
@@ -105,11 +107,13 @@ class Recordings:
             seed: Draws differ with it, and with nothing else.
         """
         usable = self.usable(minutes)
+        channels = (self.observed.sum(axis=2) >= minutes).sum(axis=1)
         drawn = np.zeros(len(self), dtype=bool)
         for person, days in self.people():
             positions = days.start + np.flatnonzero(usable[days])
             if len(positions) > most:
-                positions = self.generator(person, "days", seed).choice(positions, most, replace=False)
+                shuffled = self.generator(person, "days", seed).permutation(positions)
+                positions = shuffled[np.argsort(-channels[shuffled], kind="stable")][:most]
             drawn[positions] = True
         return drawn
 
