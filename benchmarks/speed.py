@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 TASKS = ("embed", "reconstruct")
@@ -70,6 +71,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--model", default="lsm2-small")
+    parser.add_argument("--json", type=Path, help="also write the numbers to this file")
     parser.add_argument("--only", nargs=2, metavar=("TASK", "PRECISION"), help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.only:
@@ -83,7 +85,13 @@ def main() -> None:
             output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
             rows.append(json.loads(output.splitlines()[-1]))
     machine = f"{platform.machine()}, {os.cpu_count()} cores, {args.threads} threads"
-    print(json.dumps({"date": date.today().isoformat(), "machine": machine, "rows": rows}))
+    facts = json.dumps(
+        {"date": date.today().isoformat(), "machine": machine, "model": args.model, "rows": rows}
+    )
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(facts + "\n")
+    print(facts)
     print(f"\n{args.model}, {args.days} simulated days, {machine}, {date.today().isoformat()}\n")
     print("| task | precision | days / s | ms / day | of it frame side | peak memory |")
     print("|---|---|---|---|---|---|")
