@@ -4,11 +4,9 @@
     python benchmarks/speed.py --json docs/results/speed.json
     python benchmarks/publish.py
 
-Reads docs/results/gaps-test/results.json, docs/results/speed.json, the training log and the checkpoint's
-config,
-and rewrites what stands between `<!-- results:begin -->` and `<!-- results:end -->` of README.md, and the
-model
-card. Nothing in those parts is written by hand.
+Reads docs/results/gaps-test/results.json, docs/results/speed.json, the training log and the checkpoint's config,
+and rewrites the model card (model_card.md beside this script is its form) and what stands between
+`<!-- results:begin -->` and `<!-- results:end -->` of README.md.
 """
 
 from __future__ import annotations
@@ -61,31 +59,25 @@ def verdicts(facts: dict[str, Any]) -> str:
         few = len(rows) - sum(counts.values())
         lower = sum(row[f"{error}_ratio"] < 1 for row in rows if row[f"{error}_verdict"] not in counts)
         parts.append(
-            f"{what}: {counts['win']} won, {counts['tie']} tied, {counts['loss']} lost; {few} "
-            f"with fewer than 10 "
-            f"people and no verdict, of which the model has the lower error in {lower}"
+            f"{what}: {counts['win']} won, {counts['tie']} tied, {counts['loss']} lost; {few} with fewer "
+            f"than 10 people and no verdict, of which the model has the lower error in {lower}"
         )
     return "; ".join(parts) + "."
 
 
 def results(facts: dict[str, Any]) -> list[str]:
     checkpoint = ", ".join(f"`{value}`" for value in facts["checkpoints"].values())
+    sets = len(facts["people_by_dataset"])
     return [
-        f"{facts['people']} test people ({facts['days']} days) of "
-        f"{len(facts['people_by_dataset'])} data sets, whom "
-        'neither training nor any choice has seen; hidden minutes of observed, worn data. MSE: '
-        'of `point="mean"`, '
-        'divided by the variance over train people. MAE: of `point="median"`, own units. Errors '
-        'are averaged per '
-        "person, then over people. Bias: filled total over true total of hidden minutes, less "
-        "one. mean: of the "
-        "channel's day, or of the person's other days where the whole channel is hidden. Lowest "
-        "error in bold. "
-        f"Command: `{facts['command']}`, checkpoint {checkpoint}, {facts['date']}, {facts['machine']}.",
+        f"{facts['people']} test people ({facts['days']} days) of {sets} data sets, whom neither training nor "
+        'any choice has seen. Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the variance '
+        'over train people. MAE: of `point="median"`, own units. Errors are averaged per person, then over '
+        "people; the lowest is bold. Bias: filled total over true total of the hidden minutes, less one. Mean: of "
+        "the channel's day, or of the person's other days where the whole channel is hidden. "
+        f"`{facts['command']}`, checkpoint {checkpoint}, {facts['date']}, {facts['machine']}.",
         "",
-        f"Cells (channel x protocol) against linear interpolation by the 95 % interval of the "
-        f"paired error ratio: "
-        f"{verdicts(facts)}",
+        "Cells (channel and protocol) against linear interpolation, by the 95 % interval of the paired ratio of "
+        f"errors: {verdicts(facts)}",
         "",
         *gap_table(facts),
     ]
@@ -93,9 +85,8 @@ def results(facts: dict[str, Any]) -> list[str]:
 
 def speed(facts: dict[str, Any]) -> list[str]:
     lines = [
-        f"Speed, from a pandas frame (`python benchmarks/speed.py`, {facts['machine']}, "
-        f"{facts['date']}, simulated "
-        f"days of five channels, {facts['rows'][0]['days']} days a call, medians):",
+        f"Speed from a pandas frame: `python benchmarks/speed.py`, {facts['machine']}, {facts['date']}, "
+        f"{facts['rows'][0]['days']} simulated days of five channels a call, medians.",
         "",
         "| task | precision | days / s | ms / day | of it frame side | peak memory |",
         "|---|---|---|---|---|---|",
@@ -128,10 +119,9 @@ def card(config: dict[str, Any], gaps: dict[str, Any], log: list[dict[str, Any]]
             for c in config["channels"]["channels"]
         ),
         steps=f"{training['steps']:,}",
-        recipe=f"{training['steps']:,} steps of {training['batch_windows']} windows by AdamW, warm-up and
-cosine, "
-        f"bfloat16, {training['seconds'] / 60:.0f} minutes of wall time on a CPU with 2 cores "
-        f"(two processes).",
+        recipe=f"{training['steps']:,} steps of {training['batch_windows']} windows by AdamW, warm-up and "
+        f"cosine, bfloat16, {training['seconds'] / 60:.0f} minutes of wall time on a CPU with 2 cores (two "
+        "processes).",
         curve="\n".join(
             f"| {x['step']} | {x['seconds']:.0f} | {x['train_loss']:.3f} | {x['valid_loss']:.3f} |"
             for x in checked
