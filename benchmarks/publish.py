@@ -70,14 +70,14 @@ def results(facts: dict[str, Any]) -> list[str]:
     sets = len(facts["people_by_dataset"])
     return [
         f"{facts['people']} test people ({facts['days']} days) of {sets} data sets, whom neither training nor "
-        'any choice has seen. Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the variance '
-        'over train people. MAE: of `point="median"`, own units. Errors are averaged per person, then over '
-        "people; the lowest is bold. Bias: filled total over true total of the hidden minutes, less one. Mean: of "
-        "the channel's day, or of the person's other days where the whole channel is hidden. "
+        'any choice has seen. Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the '
+        'variance over train people. MAE: of `point="median"`, own units. Errors are averaged per person, '
+        "then over people; the lowest is bold. Bias: filled total over true total of the hidden minutes, less "
+        "one. Mean: of the channel's day, or of the person's other days where the whole channel is hidden. "
         f"`{facts['command']}`, checkpoint {checkpoint}, {facts['date']}, {facts['machine']}.",
         "",
-        "Cells (channel and protocol) against linear interpolation, by the 95 % interval of the paired ratio of "
-        f"errors: {verdicts(facts)}",
+        "Cells (channel and protocol) against linear interpolation, by the 95 % interval of the paired ratio "
+        f"of errors: {verdicts(facts)}",
         "",
         *gap_table(facts),
     ]
