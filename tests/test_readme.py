@@ -41,7 +41,7 @@ def test_the_code_runs_from_top_to_bottom() -> None:
     names: dict[str, object] = {}
     for block in blocks("python"):
         exec(block, names)
-    assert {"embeddings", "filled", "shares", "worn", "nights", "steps"} <= set(names)
+    assert {"embeddings", "filled", "shares", "worn", "hours", "steps"} <= set(names)
 
 
 @pytest.mark.usefixtures("_recording")
