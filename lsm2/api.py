@@ -146,7 +146,7 @@ def reconstruct(
         channels: None fills the channels of ``data``; ``"all"`` or a list also returns channels that it
             lacks, by canonical name (those are predictions from the other channels alone).
         point: ``"mean"``: the conditional mean in own units, so that sums are right; ``"median"``: the
-            likeliest level, for small absolute errors (whole numbers for steps, floors, intensity and activity counts).
+            likeliest level, for small absolute errors.
         grid: ``"days"``: minutes of the days with an observed token, from the first to the last minute of
             the input; ``"full"``: also the days between them, as NaN.
         max_gap: Longer gaps stay NaN, such as ``"60min"`` or a Timedelta.

@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from lsm2.channels import ChannelError, Schema
+from lsm2.channels import CHANNELS, ChannelError, Schema
 from lsm2.days import (
     Days,
     FrameError,
@@ -415,6 +415,22 @@ def test_fills_lie_in_the_valid_range_and_nan_is_no_fill() -> None:
     out = to_frame(days, fills, return_filled=True)
     assert out["HR"].tolist()[:3] == [60, 250, 25] and np.isnan(out["HR"].iloc[3])
     assert out["HR.filled"].tolist() == [False, True, True, False] and out["HR.filled"].dtype == bool
+
+
+@pytest.mark.parametrize("fill", [1e9, -1e9])
+def test_fills_lie_in_the_valid_range_in_every_unit(fill: float) -> None:
+    """Read again, in more digits, they are no values outside the range."""
+    for name, channel in CHANNELS.items():
+        schema = Schema.from_names([name])
+        for unit in [channel.unit, *channel.scales]:
+            middle = (channel.minimum + channel.maximum) / 2
+            scale, offset = channel.conversion(unit)
+            frame = pd.DataFrame({name: [(middle - offset) / scale, np.nan]}, index=minutes(periods=2))
+            out = back(read_days(frame.astype(np.float32), schema, units={name: unit}), fill=fill)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                again = read_days(out.astype(np.float64), schema, units={name: unit})
+            assert again.observed.sum() == 2
 
 
 def test_out_of_range_values_are_replaced_and_counted_in_one_warning() -> None:

@@ -97,7 +97,7 @@ class Recordings:
         return replace(self, values=np.where(hidden, np.float32(np.nan), self.values))
 
     def draw_days(self, most: int = 8, *, minutes: int = 360, seed: int = 0) -> BoolArray:
-        """(days,) at most ``most`` usable days of each person, drawn at random among those with most channels.
+        """(days,) at most ``most`` usable days a person, drawn at random among those with most channels.
 
         Where a person wore a second device for a day or two, those days would else mostly be passed over.
 
