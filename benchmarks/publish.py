@@ -4,8 +4,8 @@
     python benchmarks/speed.py --json docs/results/speed.json
     python benchmarks/publish.py
 
-Reads docs/results/gaps-test/results.json, docs/results/speed.json, the training log and the checkpoint's config,
-and rewrites the model card (model_card.md beside this script is its form) and what stands between
+Reads docs/results/gaps-test/results.json, docs/results/speed.json, the training log and the checkpoint's
+config, and rewrites the model card (model_card.md beside this script is its form) and what stands between
 `<!-- results:begin -->` and `<!-- results:end -->` of README.md.
 """
 

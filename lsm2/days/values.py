@@ -71,9 +71,9 @@ def own_limits(channel: Channel, conversion: tuple[float, float], dtype: np.dtyp
     scale, offset = conversion
     low, high = (channel.minimum - offset) / scale, (channel.maximum - offset) / scale
     lowest, highest = dtype.type(low), dtype.type(high)
-    if lowest < low:
+    if float(lowest) < low:
         lowest = np.nextafter(lowest, dtype.type(np.inf))
-    if highest > high:
+    if float(highest) > high:
         highest = np.nextafter(highest, dtype.type(-np.inf))
     return lowest, highest
 
