@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -142,15 +143,22 @@ def start(
     return subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE)
 
 
+def steps_done(run: Path) -> int:
+    try:
+        return int(json.loads((run / "state" / "state.json").read_text())["step"])
+    except FileNotFoundError:  # not yet there, or just being replaced
+        return 0
+
+
 def test_a_killed_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
-    settings = config(steps=40, valid_every=40)
+    settings = config(steps=60, valid_every=60)
     whole = pretrain(settings, data=data, output=tmp_path / "whole", progress=False)
     process = start([sys.executable], tmp_path, settings, data)
-    state = tmp_path / "run" / "state" / "state.json"
     while process.poll() is None:
-        if state.exists() and json.loads(state.read_text() or "{}").get("step", 0) >= 5:
+        if steps_done(tmp_path / "run") >= 5:
             process.kill()
             break
+        time.sleep(0.01)
     process.wait()
     assert process.returncode != 0, "the run ended before it could be killed"
     resumed = pretrain(settings, data=data, output=tmp_path / "run", progress=False)
