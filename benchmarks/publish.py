@@ -71,7 +71,7 @@ def results(facts: dict[str, Any]) -> list[str]:
     return [
         f"{facts['people']} test people ({facts['days']} days) of {sets} data sets, whom neither training "
         'nor any choice has seen. Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the '
-        'variance over train people. MAE: of `point="median"`, own units. Errors are averaged per person, then '
+        'variance over train people. MAE: of `point="median"`, own units. Errors are averaged by person, '
         "over people; the lowest is bold. Bias: filled total over true total of the hidden minutes, less "
         "one. Mean: of the channel's day, or of the person's other days where the whole channel is hidden. "
         f"`{facts['command']}`, checkpoint {checkpoint}, {facts['date']}, {facts['machine']}.",
