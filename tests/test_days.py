@@ -168,6 +168,13 @@ def test_participants_keep_dtype_and_order_of_first_appearance(ids: pd.Series, a
         assert list(who.unique()) == [ids[0], ids[2]]
 
 
+def test_pandas_knows_when_people_are_not_in_sorted_order() -> None:
+    out = back(read_days(long_frame(), SCHEMA))
+    with pytest.raises(pd.errors.UnsortedIndexError):  # where it does not, this slice is empty
+        out.loc["a":"b"]
+    assert len(out.sort_index().loc["a":"b"]) == len(out)
+
+
 def test_results_do_not_depend_on_other_people_or_on_order() -> None:
     rng = np.random.default_rng(0)
     people = []
@@ -212,6 +219,13 @@ def test_missing_values_take_no_part_in_an_aggregate() -> None:
             pd.DataFrame({"heart_rate": [60.0, np.nan, 999], "steps": [np.nan] * 3}, index=times), SCHEMA
         )
     assert observed(days) == [60] and observed(days, STEPS) == []
+
+
+def test_a_mean_of_values_in_range_is_in_range() -> None:
+    times = pd.date_range("2024-03-01 10:00", periods=18, freq="s")
+    ends = pd.DataFrame({"HR": 250 / 60}, index=times)  # 18 of them add up to more than 18 times one
+    days = read_days(ends, SCHEMA, units={"heart_rate": "count/s"})
+    assert back(days)["HR"].tolist() == [250 / 60] and observed(days) == [250]
 
 
 def test_a_sum_that_leaves_the_range_is_missing_and_counted() -> None:
