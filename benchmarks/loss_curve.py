@@ -24,7 +24,7 @@ def main() -> None:
     args = parser.parse_args()
     lines = [json.loads(line) for line in args.log.read_text().splitlines()]
     checked = [line for line in lines if "valid" in line]
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
     losses, ratios = figure.subplots(1, 2)
     losses.plot([x["step"] for x in lines], [x["train_loss"] for x in lines], color="0.6", label="train")
     steps = [x["step"] for x in checked]
@@ -38,7 +38,7 @@ def main() -> None:
             ratios.plot(steps, values, style, color=shade, marker="o", markersize=3, label=label)
     ratios.axhline(1, color="k", linewidth=0.6)
     ratios.set(xlabel="step", ylabel="valid MSE / linear interpolation's")
-    ratios.legend(frameon=False, fontsize=6, ncols=2)
+    ratios.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
     figure.savefig(args.output, dpi=150)
 
 
