@@ -50,16 +50,17 @@ ZONES = [
     "Australia/Lord_Howe",
     "UTC",
 ]
-STARTS = [
-    "2024-03-30 22:30",  # summer time begins in Berlin
-    "2024-10-26 21:00",  # and ends
-    "2010-11-06 20:00",  # St John's goes back across midnight
-    "2018-11-03 22:00",  # Sao Paulo skips midnight
-    "2018-02-17 20:00",  # and repeats the hour before
-    "2024-04-06 12:00",  # Lord Howe goes back by half an hour
-    "2023-12-31 23:58",
-    "1969-12-31 23:50",
-]
+STARTS = {  # in UTC, and where that is when
+    "2024-03-30 22:30": "Europe/Berlin",  # summer time begins
+    "2024-10-26 21:00": "Europe/Berlin",  # and ends
+    "2024-10-27 00:00": "Europe/Berlin",  # the hour that is repeated
+    "2010-11-07 01:31": "America/St_Johns",  # goes back across midnight
+    "2018-11-03 22:00": "America/Sao_Paulo",  # skips midnight
+    "2018-02-18 01:00": "America/Sao_Paulo",  # repeats the hour before
+    "2024-04-06 14:30": "Australia/Lord_Howe",  # goes back by half an hour
+    "2023-12-31 23:58": "UTC",
+    "1969-12-31 23:50": "Asia/Kathmandu",
+}
 IDS: dict[str, list[Any]] = {
     "text": ["b", "a", "c"],
     "int": [7, 3, 5],
@@ -101,10 +102,10 @@ def cases(draw: st.DrawFn, spoil: bool = False) -> Case:
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True), label="channels")
     labels = {name: draw(st.sampled_from(LABELS[name]), label=name) for name in names}
     fahrenheit = draw(st.booleans(), label="degF")
-    common = draw(st.sampled_from(ZONES), label="zone")
     finest = draw(st.sampled_from([60, 60, 20, 1]), label="step")
-    spread = draw(st.sampled_from([300, 4000, 90_000, 300_000, 4_000_000]), label="spread")
-    start = draw(st.sampled_from(STARTS), label="start")
+    spread = draw(st.sampled_from([300, 7200, 90_000, 300_000, 4_000_000]), label="spread")
+    start = draw(st.sampled_from(sorted(STARTS)), label="start")
+    common = draw(st.sampled_from([STARTS[start], STARTS[start], *ZONES]), label="zone")
     missing = draw(st.sampled_from([0.0, 0.2, 0.7]), label="missing")
     outside = draw(st.sampled_from([0.0, 0.1]), label="outside")
     doubled = draw(st.sampled_from([0.0, 0.1, 0.5]), label="doubled")
