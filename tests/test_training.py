@@ -289,6 +289,14 @@ def test_config_refuses_unknown_fields(tmp_path: Path) -> None:
         config(learning_rat=1)
     with pytest.raises(ValueError, match="normalisation is computed"):
         config(network={"normalisation": []})
+    path = tmp_path / "config.json"
+    with pytest.raises(FileNotFoundError, match=r"config\.json: no such pretraining config"):
+        PretrainConfig.read(path)
+    path.write_text('{"name": "x", "stepz": 3}')
+    with pytest.raises(
+        ValueError, match=r"config\.json is not.*licence: Field required.*stepz: Extra inputs"
+    ):
+        PretrainConfig.read(path)
 
 
 def test_a_participant_in_two_splits_is_refused(tmp_path: Path) -> None:

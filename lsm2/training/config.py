@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lsm2.aim import AIMConfig, MaskConfig, Normalisation
 from lsm2.channels import Schema
@@ -92,9 +92,15 @@ class PretrainConfig(BaseModel):
 
         Raises:
             FileNotFoundError: No such file.
-            ValueError: The file is no JSON, or a field is unknown or wrong (pydantic's message names it).
+            ValueError: The file is no JSON, or a field is unknown or wrong: all of them are named.
         """
-        return cls.model_validate_json(path.read_text())
+        if not path.is_file():
+            raise FileNotFoundError(f"{path}: no such pretraining config; check the path")
+        try:
+            return cls.model_validate_json(path.read_text())
+        except ValidationError as error:
+            problems = (f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
+            raise ValueError(f"{path} is not a valid pretraining config: {'; '.join(problems)}") from None
 
     def schema_of_channels(self) -> Schema:
         """Return the schema, in the order of `channels`."""
