@@ -112,7 +112,8 @@ class Model:
             table = levels.by_token(days, tokens, level, self.config.network)
         else:
             table = levels.by_day(days, self._engine.embed(days.values, kept, **options), level)
-        table.attrs |= {"checkpoint": self.hash, "model": self.config.name, "level": level}
+        own = {"checkpoint": self.hash, "model": self.config.name, "level": level}
+        table.attrs |= days.origin.attrs | own
         if level == "day":
             table.attrs["observed"] = shares.tolist()
         empty = int((self._engine.token_counts(days.observed) == 0).sum())

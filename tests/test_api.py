@@ -39,6 +39,7 @@ def test_embed_gives_a_row_for_every_day(model: Model, recording: pd.DataFrame) 
     assert list(table.index.names) == ["participant_id", "date"]
     assert (table.dtypes == np.float32).all() and table.notna().all().all()
     assert table.attrs["checkpoint"] == model.hash and len(table.attrs["observed"]) == 6
+    assert table.attrs["simulated"] is True  # what the recording says of itself goes along
 
 
 def test_a_plain_time_index_gives_a_plain_date_index(model: Model, recording: pd.DataFrame) -> None:
