@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Split = Literal["train", "valid", "test"]
-SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
 
 class SleepLog(BaseModel):
@@ -81,14 +80,11 @@ def read_splits(path: Path) -> dict[str, dict[Split, list[str]]]:
     return splits
 
 
-def draw_split(
-    participants: list[str], seed: int, valid_fraction: float, test_fraction: float = 0.0
-) -> dict[Split, list[str]]:
-    """Split people at random, for data without a published split."""
+def draw_split(participants: list[str], seed: int, valid_fraction: float) -> dict[Split, list[str]]:
+    """Split people into train and valid at random, for data without a published split."""
     order = [participants[i] for i in np.random.default_rng(seed).permutation(len(participants))]
     valid = round(len(order) * valid_fraction)
-    test = round(len(order) * test_fraction)
-    return {"valid": order[:valid], "test": order[valid : valid + test], "train": order[valid + test :]}
+    return {"valid": order[:valid], "test": [], "train": order[valid:]}
 
 
 def load_source(source: Source, directory: Path, participants: list[str] | None = None) -> pd.DataFrame:
