@@ -10,27 +10,45 @@ from typing import Any, Literal
 import pandas as pd
 
 from lsm2.channels import CHANNELS, Schema
-from lsm2.checkpoint import load_checkpoint, read_config, shipped
+from lsm2.checkpoint import load
 from lsm2.days import coverage as coverage_of_days
 from lsm2.days import read_days
 from lsm2.model import Level, Model, Point
 
 
-def load_model(name: str | Path = "lsm2-small", *, device: str = "auto", precision: str = "float32") -> Model:
+def load_model(
+    name: str | Path = "lsm2-small",
+    *,
+    revision: str | None = None,
+    device: str = "auto",
+    precision: str = "float32",
+    cache_dir: str | Path | None = None,
+    local_files_only: bool = False,
+) -> Model:
     """Load a model.
 
     Args:
-        name: A shipped checkpoint's name, or a folder with ``config.json`` and ``model.safetensors``.
+        name: A shipped checkpoint's name (``"lsm2-small"``); a folder with ``config.json`` and
+            ``model.safetensors``; an OpenMHC release: its folder, or a ``.ckpt`` with
+            ``normalization_stats.json`` beside it; a name on the Hugging Face hub: ``"openmhc-daily"``,
+            ``"openmhc-weekly"``, ``"org/repo"`` or ``"hf://org/repo"``, each with ``@revision`` if wanted.
+            What lies on disk goes before the hub, and only a hub name makes use of the network.
+        revision: Branch, tag or commit on the hub; None for the main branch as it was when first loaded.
         device: ``"auto"`` (CUDA where there is one, else the CPU) or a torch device.
         precision: ``"float32"``, so that numbers agree across machines; ``"bfloat16"``; ``"auto"`` for
             bfloat16 where the hardware has it (AMX, AVX512-BF16, GPU).
+        cache_dir: Where downloads are kept; None for the hub's own place (``HF_HOME``, ``HF_HUB_CACHE``).
+        local_files_only: Take what is in the cache and never touch the network.
 
     Returns:
         The model, in float32 weights, ready for inference.
 
     Raises:
-        FileNotFoundError: No shipped checkpoint and no folder of that name (the shipped ones are listed).
-        CheckpointError: A file is damaged, or its tensors do not match its config (they are listed).
+        FileNotFoundError: Nothing of that name (the shipped ones are listed), or no such repository or
+            revision on the hub.
+        CheckpointError: A file is damaged, holds classes that would have to be unpickled (they are named), or
+            its tensors do not match its config (they are listed).
+        PermissionError, ConnectionError: The hub refuses access, or cannot be reached.
         ValueError: The device or precision is not known.
 
     Example:
@@ -38,16 +56,10 @@ def load_model(name: str | Path = "lsm2-small", *, device: str = "auto", precisi
         >>> lsm2.load_model("lsm2-small").config.licence
         'CC-BY-NC-SA-4.0'
     """
-    folder = shipped.find(name)
-    network, config = load_checkpoint(folder)
-    card = folder / "README.md"
-    return Model(
-        network,
-        config,
-        device=device,
-        precision=precision,
-        card=card.read_text(encoding="utf-8") if card.is_file() else None,
+    network, config, card = load(
+        name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
     )
+    return Model(network, config, device=device, precision=precision, card=card)
 
 
 def embed(
@@ -61,6 +73,7 @@ def embed(
     tz: Any = None,
     participant: str = "participant_id",
     timestamp: str = "timestamp",
+    keep_zeros: bool = False,
     batch_size: int | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -84,6 +97,7 @@ def embed(
         tz: A zone, the name of a column with zones, or {participant: zone}: where a day begins.
         participant: Name of the column or index level of participants.
         timestamp: Name of the column or index level of times.
+        keep_zeros: Leave out the rules by which some models (OpenMHC's) take a device's zeros for missing.
         batch_size: Most days at once; None decides by the number of tokens. Does not change the result.
         progress: Show a progress bar; None shows it on a terminal once it takes more than a few seconds.
 
@@ -114,6 +128,7 @@ def embed(
         tz=tz,
         participant=participant,
         timestamp=timestamp,
+        keep_zeros=keep_zeros,
         batch_size=batch_size,
         progress=progress,
     )
@@ -133,6 +148,7 @@ def reconstruct(
     tz: Any = None,
     participant: str = "participant_id",
     timestamp: str = "timestamp",
+    keep_zeros: bool = False,
     batch_size: int | None = None,
     progress: bool | None = None,
 ) -> pd.DataFrame:
@@ -157,6 +173,7 @@ def reconstruct(
         tz: See :func:`embed`.
         participant: See :func:`embed`.
         timestamp: See :func:`embed`.
+        keep_zeros: See :func:`embed`. Zeros that count as missing still come back as they are.
         batch_size: See :func:`embed`.
         progress: See :func:`embed`.
 
@@ -190,6 +207,7 @@ def reconstruct(
         tz=tz,
         participant=participant,
         timestamp=timestamp,
+        keep_zeros=keep_zeros,
         batch_size=batch_size,
         progress=progress,
     )
@@ -204,6 +222,7 @@ def coverage(
     tz: Any = None,
     participant: str = "participant_id",
     timestamp: str = "timestamp",
+    keep_zeros: bool = False,
 ) -> pd.DataFrame:
     """Observed fraction of each day and channel; reads no weights unless a model is named.
 
@@ -215,6 +234,7 @@ def coverage(
         tz: See :func:`embed`.
         participant: See :func:`embed`.
         timestamp: See :func:`embed`.
+        keep_zeros: See :func:`embed`.
 
     Returns:
         float32, one row for each day with a row in ``data``, one column for each channel that it records, 0
@@ -230,14 +250,16 @@ def coverage(
         >>> bool(table.iloc[0].between(0, 1).all())
         True
     """
-    if model is None:
-        schema = Schema(channels=tuple(CHANNELS.values()))
-    elif isinstance(model, Model):
-        schema = model.schema
-    else:
-        schema = read_config(shipped.find(model)).channels
+    schema = Schema(channels=tuple(CHANNELS.values())) if model is None else _resolve(model).schema
     days = read_days(
-        data, schema, columns=columns, units=units, tz=tz, participant=participant, timestamp=timestamp
+        data,
+        schema,
+        columns=columns,
+        units=units,
+        tz=tz,
+        participant=participant,
+        timestamp=timestamp,
+        keep_zeros=keep_zeros,
     )
     return coverage_of_days(days).loc[:, list(days.recorded)]
 

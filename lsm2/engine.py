@@ -31,14 +31,20 @@ class Engine:
     precision: str
     """``float32`` or ``bfloat16``."""
 
-    def token_counts(self, observed: np.ndarray) -> np.ndarray:
-        """Observed tokens of each day, from observed minutes (days, channels, minutes)."""
+    def observed_tokens(self, observed: np.ndarray) -> np.ndarray:
+        """Which tokens count as observed (windows, channels, slots), from minutes (windows, channels,
+        minutes).
+        """
         config = self.network.config
         patches = observed.reshape(*observed.shape[:2], config.slots, config.patch_minutes)
         tokens = np.asarray(patches.any(-1))
         every = list(config.all_minutes_required)
         tokens[:, every] = patches[:, every].all(-1)
-        return np.asarray(tokens.sum((1, 2)))
+        return tokens
+
+    def token_counts(self, observed: np.ndarray) -> np.ndarray:
+        """Observed tokens of each window, from observed minutes (windows, channels, minutes)."""
+        return np.asarray(self.observed_tokens(observed).sum((1, 2)))
 
     @torch.inference_mode()
     def embed(
@@ -94,6 +100,7 @@ class Engine:
         *,
         point: str,
         start_slot: int = 0,
+        clip: bool = True,
         batch_size: int | None,
         progress: bool | None,
     ) -> np.ndarray:
@@ -105,12 +112,12 @@ class Engine:
             point: ``mean`` or ``median``.
             start_slot: Clock slot at which the windows begin (half of the slots for windows from noon to
                 noon).
+            clip: Keep values in the valid range.
             batch_size: Most days at once; None lets the number of tokens decide.
             progress: Show a bar; None shows it on a terminal once it takes a few seconds.
 
         Returns:
-            (days, channels, minutes) float32 in the valid range; NaN where not wanted, or without an observed
-            token.
+            (days, channels, minutes) float32; NaN where not wanted, or without an observed token.
         """
         network = self.network
         config = network.config
@@ -124,8 +131,9 @@ class Engine:
             tokens = torch.from_numpy(asked[rows]).to(self.device)
             with self._autocast():
                 reading = network.reconstruct(batch, observed, start, tokens)
-            answer = reading.mean if point == "mean" else reading.median
-            answer = network.normaliser.into_range(answer.float(), reading.token // config.slots)
+            answer = (reading.mean if point == "mean" else reading.median).float()
+            if clip:
+                answer = network.normaliser.into_range(answer, reading.token // config.slots)
             patches = out.reshape(len(values), config.tokens, config.patch_minutes)
             patches[rows[reading.day.cpu().numpy()], reading.token.cpu().numpy()] = answer.cpu().numpy()
         out[~wanted] = np.nan

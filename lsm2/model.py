@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -16,9 +17,11 @@ from lsm2.aim import AIM
 from lsm2.channels import Schema
 from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint
 from lsm2.days import (
-    Days,
+    DAY,
+    Windows,
     coverage,
     crosses_midnight,
+    make_windows,
     read_days,
     round_counts,
     select_columns,
@@ -58,6 +61,12 @@ class Model:
         self.schema: Schema = config.channels
         self._engine = make_engine(network, device, precision)
         self._card = card
+        self._window_days, part = divmod(network.config.window_minutes, DAY)
+        if part or DAY % network.config.patch_minutes:
+            raise ValueError(
+                f"{config.name} reads windows of {network.config.window_minutes} minutes in patches of "
+                f"{network.config.patch_minutes}; frames need windows of whole days and days of whole patches"
+            )
 
     def __repr__(self) -> str:
         return f"Model({self.config.name!r}, {len(self.schema)} channels, {self.device}, {self.precision})"
@@ -88,6 +97,7 @@ class Model:
         tz: Any = None,
         participant: str = "participant_id",
         timestamp: str = "timestamp",
+        keep_zeros: bool = False,
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> pd.DataFrame:
@@ -104,21 +114,25 @@ class Model:
             tz=tz,
             participant=participant,
             timestamp=timestamp,
+            keep_zeros=keep_zeros,
         )
-        kept, shares = levels.rich_enough(days, min_observed)
+        windows = make_windows(days, self._window_days)
+        kept, shares = levels.rich_enough(windows, min_observed)
         options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
         if level in ("hour", "token"):
-            tokens = self._engine.embed_tokens(days.values, kept, **options)
-            table = levels.by_token(days, tokens, level, self.config.network)
+            tokens = self._engine.embed_tokens(windows.values, kept, **options)
+            table = levels.by_token(windows, tokens, level, self.config.network)
         else:
-            table = levels.by_day(days, self._engine.embed(days.values, kept, **options), level)
+            embeddings = self._engine.embed(windows.values, kept, **options)
+            table = levels.by_window(windows, embeddings, level)
         own = {"checkpoint": self.hash, "model": self.config.name, "level": level}
         table.attrs |= days.origin.attrs | own
         if level == "day":
             table.attrs["observed"] = shares.tolist()
-        empty = int((self._engine.token_counts(days.observed) == 0).sum())
+        empty = int((self._engine.token_counts(windows.observed) == 0).sum())
         if empty:
-            _warn(f"{empty} of {len(days)} days have no observed token; their embedding is NaN")
+            what = "days" if self._window_days == 1 else f"windows of {self._window_days} days"
+            _warn(f"{empty} of {len(windows)} {what} have no observed token; their embedding is NaN")
         return table
 
     def reconstruct(
@@ -135,6 +149,7 @@ class Model:
         tz: Any = None,
         participant: str = "participant_id",
         timestamp: str = "timestamp",
+        keep_zeros: bool = False,
         batch_size: int | None = None,
         progress: bool | None = None,
     ) -> pd.DataFrame:
@@ -150,10 +165,12 @@ class Model:
             tz=tz,
             participant=participant,
             timestamp=timestamp,
+            keep_zeros=keep_zeros,
         )
         wanted = select_columns(days, channels)
         positions = [column.position for column in wanted]
-        fills = self._fills(days, positions, point, batch_size=batch_size, progress=progress)
+        windows = make_windows(days, self._window_days)
+        fills = self._fills(windows, positions, point, batch_size=batch_size, progress=progress)
         if point == "median":  # a median of whole numbers is one
             round_counts(days, fills, wanted)
         return to_frame(
@@ -163,18 +180,20 @@ class Model:
             grid=grid,
             max_gap=max_gap,
             return_filled=return_filled,
-            has_token=self._engine.token_counts(days.observed) > 0,
+            has_token=np.asarray(windows.cut(self._engine.observed_tokens(windows.observed)).any((1, 2))),
         )
 
-    def _fills(self, days: Days, positions: list[int], point: str, **options: Any) -> np.ndarray:
+    def _fills(self, windows: Windows, positions: list[int], point: str, **options: Any) -> np.ndarray:
         """Proposed values (days, channels, 1440) in canonical units for the missing minutes of some
         channels.
         """
+        days = windows.days
         wanted = np.zeros(days.values.shape, dtype=bool)
         wanted[:, positions] = ~days.observed[:, positions]
-        fills = self._engine.reconstruct(days.values, wanted, point=point, **options)
+        asked = windows.join(wanted)
+        fills = windows.cut(self._engine.reconstruct(windows.values, asked, point=point, **options))
         network = self.config.network
-        if network.clock:  # else a window must begin at midnight
+        if network.clock and windows.length == 1:  # else a window must begin at midnight
             across = midnight.windows(days, crosses_midnight(days) & wanted)
             half = network.slots // 2
             shifted = self._engine.reconstruct(
@@ -182,6 +201,30 @@ class Model:
             )
             midnight.blend(fills, across, shifted)
         return fills
+
+    def fill_windows(
+        self,
+        values: np.ndarray,
+        wanted: np.ndarray,
+        *,
+        batch_size: int | None = None,
+        progress: bool | None = None,
+    ) -> np.ndarray:
+        """Fill arrays instead of frames, for evaluation harnesses.
+
+        Args:
+            values: float32 (windows, channels, window_minutes), canonical units, NaN = missing.
+            wanted: bool, same shape.
+            batch_size: See :func:`lsm2.embed`.
+            progress: See :func:`lsm2.embed`.
+
+        Returns:
+            float32, same shape: conditional means, not clipped to valid ranges, of the minutes wanted; NaN
+            elsewhere and in windows without an observed token.
+        """
+        return self._engine.reconstruct(
+            values, wanted, point="mean", clip=False, batch_size=batch_size, progress=progress
+        )
 
     def coverage(
         self,
@@ -192,6 +235,7 @@ class Model:
         tz: Any = None,
         participant: str = "participant_id",
         timestamp: str = "timestamp",
+        keep_zeros: bool = False,
     ) -> pd.DataFrame:
         """Observed fraction of this model's channels; see :func:`lsm2.coverage`."""
         return coverage(
@@ -203,6 +247,7 @@ class Model:
                 tz=tz,
                 participant=participant,
                 timestamp=timestamp,
+                keep_zeros=keep_zeros,
             )
         )
 
@@ -225,6 +270,47 @@ class Model:
         """
         card = self._card or model_card(self.config)
         return save_checkpoint(directory, self._engine.network, self.config, card=card)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool = False,
+        revision: str | None = None,
+        commit_message: str | None = None,
+        create_pr: bool = False,
+        token: str | None = None,
+    ) -> str:
+        """Upload what :meth:`save` writes to the Hugging Face hub; ``load_model(repo_id)`` reads it back.
+
+        Args:
+            repo_id: ``"you/your-model"``; made if it is not there.
+            private: Make a new repository private.
+            revision: The branch to commit to; None for the main one.
+            commit_message: None for a plain one.
+            create_pr: Open a pull request instead of committing.
+            token: None for the one that ``hf auth login`` or ``HF_TOKEN`` gives.
+
+        Returns:
+            The address of the commit (or pull request).
+
+        Raises:
+            FileNotFoundError: The hub knows no such account, or the token does not reach it.
+            PermissionError: The token may not write there.
+            ConnectionError: The hub cannot be reached.
+        """
+        from lsm2.checkpoint.hub import push
+
+        with tempfile.TemporaryDirectory() as directory:
+            return push(
+                self.save(directory),
+                repo_id,
+                private=private,
+                revision=revision,
+                commit_message=commit_message or f"Upload {self.config.name}",
+                create_pr=create_pr,
+                token=token,
+            )
 
     def info(self) -> dict[str, Any]:
         """What the model is: name, hash, size, terms, channels with unit and normalisation, and its

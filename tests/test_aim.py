@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from lsm2.aim import AIM, AIMConfig, Normalisation, artificial_mask, target_weights
+from lsm2.aim import AIM, artificial_mask, target_weights
 from lsm2.aim.context import build_context, interpolate, neighbours
 from lsm2.aim.masks import MaskConfig
 from lsm2.training.objective import channel_losses, total_loss
@@ -229,50 +225,3 @@ def test_perfect_answers_have_no_loss() -> None:
 def test_config_refuses_what_does_not_fit(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field if field != "decoder_dim" else "decoder"):
         tiny_config(**{field: value})
-
-
-def test_golden_answers_of_an_independent_implementation(shared: Path) -> None:
-    folder = shared / "golden" / "openmhc_daily_tiny"
-    checkpoint = torch.load(folder / "model.ckpt", weights_only=True, map_location="cpu")
-    stats = json.loads((folder / "normalization_stats.json").read_text())
-    golden = np.load(folder / "golden.npz")
-    normalisation = tuple(
-        Normalisation(mean=stats["means"][i], std=stats["stds"][i], epsilon=stats["epsilon"])
-        if i in stats["channels"]
-        else Normalisation(output="binary")
-        for i in range(19)
-    )
-    shape = checkpoint["hyper_parameters"]
-    config = AIMConfig(
-        normalisation=normalisation,
-        encoder_dim=shape["embed_dim"],
-        encoder_depth=shape["depth"],
-        encoder_heads=shape["num_heads"],
-        decoder_dim=shape["decoder_embed_dim"],
-        decoder_depth=shape["decoder_depth"],
-        decoder_heads=shape["decoder_num_heads"],
-        all_minutes_required=tuple(i for i in range(19) if i != 5),
-        observed_share_pooling=False,
-    )
-    network = AIM(config).eval()
-    tensors = {name.removeprefix("model."): tensor for name, tensor in checkpoint["state_dict"].items()}
-    tensors["patch_embed.weight"] = tensors.pop("patch_embed.proj.weight")[:, 0]
-    tensors["patch_embed.bias"] = tensors.pop("patch_embed.proj.bias")
-    network.load_state_dict(tensors)
-    values = torch.from_numpy(golden["x"]).float()
-    observed, start = ~values.isnan(), torch.zeros(len(values), dtype=torch.long)
-    target = torch.from_numpy(golden["target_mask"]).bool()
-    with torch.no_grad():
-        embedding = network.pool(network.encode(values, observed, start), len(values)).numpy()
-        missing = ~network.tokenise(values, observed).visible
-        asked = target.unflatten(-1, (144, 10)).any(-1).flatten(1)
-        reading = network.reconstruct(values, observed & ~target, start, asked)
-    assert np.array_equal(missing.numpy(), golden["inherited_mask"].astype(bool))
-    assert np.abs(embedding - golden["embedding"]).max() / np.abs(golden["embedding"]).max() < 1e-5
-    filled = torch.zeros_like(values).unflatten(-1, (144, 10)).flatten(1, 2)
-    filled[reading.day, reading.token] = reading.mean
-    ours, theirs = (
-        filled.view_as(values)[target].numpy(),
-        golden["imputed"][golden["target_mask"].astype(bool)],
-    )
-    assert np.abs(ours - theirs).max() / np.abs(theirs).max() < 1e-5

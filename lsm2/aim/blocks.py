@@ -12,10 +12,10 @@ from lsm2.aim.packing import Layout
 class Attention(nn.Module):
     """Multi-head self-attention."""
 
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, bias: bool = True) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(dim, 3 * dim)
+        self.qkv = nn.Linear(dim, 3 * dim, bias=bias)
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
@@ -43,13 +43,11 @@ class CrossAttention(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block; ``cross=True`` attends to a memory instead of itself."""
 
-    def __init__(
-        self, dim: int, heads: int, mlp_ratio: float, dropout: float, *, cross: bool = False
-    ) -> None:
+    def __init__(self, dim: int, heads: int, config: AIMConfig, *, cross: bool = False) -> None:
         super().__init__()
-        hidden = int(dim * mlp_ratio)
+        hidden, dropout = int(dim * config.mlp_ratio), config.dropout
         self.norm1 = nn.LayerNorm(dim)
-        self.attn = CrossAttention(dim, heads) if cross else Attention(dim, heads)
+        self.attn = CrossAttention(dim, heads) if cross else Attention(dim, heads, config.qkv_bias)
         self.norm2 = nn.LayerNorm(dim)
         self.mlp = nn.Sequential(
             nn.Linear(dim, hidden),
@@ -71,9 +69,7 @@ class Stack(nn.Module):
 
     def __init__(self, depth: int, dim: int, heads: int, config: AIMConfig, *, cross: bool = False) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(
-            Block(dim, heads, config.mlp_ratio, config.dropout, cross=cross) for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(Block(dim, heads, config, cross=cross) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, layout: Layout, memory: Tensor | None = None) -> Tensor:

@@ -53,6 +53,8 @@ class AIMConfig(BaseModel):
     decoder_heads: int = Field(default=4, gt=0)
     mlp_ratio: float = Field(default=4.0, gt=0)
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    qkv_bias: bool = True
+    """Biases in the self-attention's projection to queries, keys and values."""
 
     decoder: Literal["self", "cross"] = "self"
     """``self``: mask tokens among all tokens of the day; ``cross``: only the tokens asked for, attending to

@@ -111,7 +111,8 @@ class AIM(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         nn.init.normal_(self.mask_token, std=0.02)
         if self.config.correction:
             nn.init.zeros_(self.decoder_pred.weight)  # the first answer is the interpolation
@@ -161,13 +162,15 @@ class AIM(nn.Module):
         """Embeddings (days, dim) float32: mean over observed tokens, weighted by observed share; NaN without
         a token.
         """
+        device = encoded.output.device
+        # Sums of thousands of float32 lose a digit; Apple's GPUs know no wider numbers.
+        wide = torch.float32 if device.type == "mps" else torch.float64
         weight = encoded.share if self.config.observed_share_pooling else torch.ones_like(encoded.share)
-        output = encoded.output.float()
-        total = torch.zeros(days, output.shape[1], device=output.device).index_add_(
-            0, encoded.day, output * weight[:, None]
-        )
-        mass = torch.zeros(days, device=output.device).index_add_(0, encoded.day, weight)
-        return total / torch.where(mass > 0, mass, torch.nan)[:, None]
+        weight, output = weight.to(wide), encoded.output.to(wide)
+        total = torch.zeros(days, output.shape[1], dtype=wide, device=device)
+        total.index_add_(0, encoded.day, output * weight[:, None])
+        mass = torch.zeros(days, dtype=wide, device=device).index_add_(0, encoded.day, weight)
+        return (total / torch.where(mass > 0, mass, torch.nan)[:, None]).float()
 
     # ------------------------------------------------------------------ decoder
 

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from lsm2.channels.channel import Aggregation, Channel, ChannelError, Kind
 from lsm2.channels.names import listing, nearest, plain_name
-from lsm2.channels.registry import CHANNELS
-from lsm2.channels.schema import Schema
+from lsm2.channels.openmhc import OPENMHC
+from lsm2.channels.registry import CHANNELS, WORKOUTS
+from lsm2.channels.schema import Schema, ZeroRule
 
 __all__ = [
     "CHANNELS",
+    "OPENMHC",
+    "WORKOUTS",
     "Aggregation",
     "Channel",
     "ChannelError",
     "Kind",
     "Schema",
+    "ZeroRule",
     "listing",
     "nearest",
     "plain_name",

@@ -22,10 +22,24 @@ def _count(name: str, unit: str, family: str, low: float, high: float, **more: A
     return _channel(name, unit, family, low, high, **{"kind": "count", "aggregation": "sum", **more})
 
 
-def _binary(name: str, *aliases: str) -> Channel:
+def _binary(name: str, family: str, *aliases: str) -> Channel:
     return _channel(
-        name, "0/1", "sleep", 0, 1, kind="binary", aggregation="max", integer=True, aliases=aliases
+        name, "0/1", family, 0, 1, kind="binary", aggregation="max", integer=True, aliases=aliases
     )
+
+
+WORKOUTS = (
+    "walking",
+    "cycling",
+    "running",
+    "other",
+    "mixed_cardio",
+    "strength",
+    "elliptical",
+    "hiit",
+    "functional",
+    "yoga",
+)
 
 
 # Ranges hold what a body and a sensor can give in a minute, so that only artefacts (a heart rate of 0, 65535
@@ -251,7 +265,8 @@ CHANNELS: dict[str, Channel] = {
             aliases=("blood_glucose", "cgm", "glucose_mg_dl", "sensor_glucose"),
             scales={"mmol/L": 18.0156, "g/L": 100.0},
         ),
-        _binary("sleep_asleep", "asleep", "is_asleep", "sleeping", "sleep"),
-        _binary("sleep_inbed", "inbed", "in_bed"),
+        _binary("sleep_asleep", "sleep", "asleep", "is_asleep", "sleeping", "sleep"),
+        _binary("sleep_inbed", "sleep", "inbed", "in_bed"),
+        *(_binary(f"workout_{kind}", "workout") for kind in WORKOUTS),
     )
 }

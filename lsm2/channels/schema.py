@@ -7,11 +7,21 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lsm2.channels.channel import Channel, ChannelError
 from lsm2.channels.names import listing, nearest, plain_name
 from lsm2.channels.registry import CHANNELS
+
+
+class ZeroRule(BaseModel):
+    """When zeros of some channels mean that nothing was recorded, for devices that write 0 while unworn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    channels: tuple[str, ...] = Field(min_length=1)
+    below: float | None = Field(default=0.0, ge=0)
+    """Zeros are missing on days whose total is 0 or below this; None: on all days."""
 
 
 class Schema(BaseModel):
@@ -29,6 +39,7 @@ class Schema(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     channels: tuple[Channel, ...] = Field(min_length=1)
+    zero_rules: tuple[ZeroRule, ...] = ()
 
     @field_validator("channels")
     @classmethod
@@ -42,6 +53,14 @@ class Schema(BaseModel):
                     )
                 owner[alias] = channel.name
         return channels
+
+    @model_validator(mode="after")
+    def _rules_fit(self) -> Schema:
+        for rule in self.zero_rules:
+            strays = sorted(set(rule.channels) - set(self.names))
+            if strays:
+                raise ValueError(f"zero_rules name {', '.join(strays)}, which are no channels of the schema")
+        return self
 
     @classmethod
     def from_names(cls, names: Iterable[str]) -> Schema:

@@ -2,6 +2,7 @@
 
 from lsm2.checkpoint import shipped
 from lsm2.checkpoint.card import model_card
+from lsm2.checkpoint.load import load
 from lsm2.checkpoint.native import (
     CheckpointConfig,
     CheckpointError,
@@ -15,6 +16,7 @@ __all__ = [
     "CheckpointConfig",
     "CheckpointError",
     "fingerprint",
+    "load",
     "load_checkpoint",
     "model_card",
     "read_config",

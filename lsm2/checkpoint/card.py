@@ -5,6 +5,18 @@ from __future__ import annotations
 from lsm2.checkpoint.native import CheckpointConfig
 
 
+def card_licence(card: str) -> str | None:
+    """The licence that a card's front matter names, or None."""
+    from huggingface_hub import ModelCard
+
+    try:
+        facts = ModelCard(card, ignore_metadata_errors=True).data.to_dict()
+    except (ValueError, TypeError):  # no front matter, or none that is readable
+        return None
+    named = facts.get("license")
+    return str(facts.get("license_name") or named) if named else None
+
+
 def model_card(config: CheckpointConfig) -> str:
     """A short card from what travels with the weights."""
     training = config.training

@@ -58,8 +58,8 @@ def fingerprint(model: AIM, config: CheckpointConfig) -> str:
     trip.
     """
     digest = hashlib.sha256()
-    digest.update(config.network.model_dump_json().encode())
-    digest.update(config.channels.model_dump_json().encode())
+    for part in (config.network, config.channels):  # without defaults, so that new fields change no old hash
+        digest.update(part.model_dump_json(exclude_defaults=True).encode())
     for name, tensor in sorted(model.state_dict().items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().float().contiguous().cpu().numpy().tobytes())
@@ -145,10 +145,12 @@ def read_config(directory: str | Path) -> CheckpointConfig:
     try:
         return CheckpointConfig.model_validate(fields)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:5]
-        )
-        raise CheckpointError(f"{path} is not a valid checkpoint config: {problems}") from None
+        raise CheckpointError(f"{path} is not a valid checkpoint config: {problems_of(error)}") from None
+
+
+def problems_of(error: ValidationError) -> str:
+    """The first problems that a validation found, in a line."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors()[:5])
 
 
 def load_checkpoint(directory: str | Path) -> tuple[AIM, CheckpointConfig]:
@@ -169,19 +171,19 @@ def load_checkpoint(directory: str | Path) -> tuple[AIM, CheckpointConfig]:
         raise CheckpointError(f"{path} is damaged or cut short ({error}); get the checkpoint again") from None
     with torch.device("meta"):
         model = AIM(config.network)
-    check_tensors(path, tensors, model)
+    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    check_tensors(f"{path} does not match its {CONFIG}", tensors, wanted)
     model = AIM(config.network)
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return model.eval(), config
 
 
-def check_tensors(path: Path, tensors: dict[str, Tensor], model: AIM) -> None:
-    """Compare the tensors of a file with what the config asks for.
+def check_tensors(complaint: str, tensors: dict[str, Tensor], wanted: dict[str, tuple[int, ...]]) -> None:
+    """Compare the tensors of a file with the names and shapes that its config asks for.
 
     Raises:
         CheckpointError: Lists every missing, unexpected, misshapen or not finite tensor.
     """
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     problems = [f"missing {name}" for name in wanted if name not in tensors]
     problems += [f"unexpected {name}" for name in tensors if name not in wanted]
     problems += [
@@ -193,4 +195,4 @@ def check_tensors(path: Path, tensors: dict[str, Tensor], model: AIM) -> None:
         f"{name} holds NaN or infinity" for name, tensor in tensors.items() if not tensor.isfinite().all()
     ]
     if problems:
-        raise CheckpointError(f"{path} does not match its {CONFIG}: " + "; ".join(problems))
+        raise CheckpointError(f"{complaint}: " + "; ".join(problems))

@@ -1,4 +1,4 @@
-"""Names to checkpoint folders."""
+"""The checkpoints that come with the package."""
 
 from __future__ import annotations
 
@@ -14,20 +14,6 @@ def names() -> list[str]:
     return sorted(path.parent.name for path in _WEIGHTS.glob(f"*/{CONFIG}"))
 
 
-def find(name: str | Path) -> Path:
-    """The folder of a shipped checkpoint, or the folder itself.
-
-    Raises:
-        FileNotFoundError: Neither; lists the shipped ones.
-    """
-    if isinstance(name, str) and name in names():
-        return _WEIGHTS / name
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not (folder / CONFIG).is_file():
-            raise FileNotFoundError(f"{folder} is no checkpoint: it has no {CONFIG}")
-        return folder
-    raise FileNotFoundError(
-        f"no checkpoint {str(name)!r}: it is neither a folder nor one of the shipped ones "
-        f"({', '.join(names())})"
-    )
+def find(name: str) -> Path | None:
+    """The folder of a shipped checkpoint, or None."""
+    return _WEIGHTS / name if name in names() else None

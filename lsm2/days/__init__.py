@@ -7,6 +7,7 @@ from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnig
 from lsm2.days.keys import FrameError
 from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
 from lsm2.days.read import read_days
+from lsm2.days.windows import Windows, make_windows
 from lsm2.days.write import round_counts, select_columns, to_frame
 
 __all__ = [
@@ -16,8 +17,10 @@ __all__ = [
     "FrameError",
     "Level",
     "Origin",
+    "Windows",
     "coverage",
     "crosses_midnight",
+    "make_windows",
     "mask_nonwear",
     "read_days",
     "round_counts",

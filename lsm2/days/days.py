@@ -104,13 +104,18 @@ class Days:
         kept = np.arange(np.prod(shape)) if where is None else np.flatnonzero(where)
         day, *_, slot = np.unravel_index(kept, shape)
         minute = self.date.astype(np.int64)[day] * DAY + slot * (DAY // slots)
-        dtype = self.origin.dtype
-        naive = np.dtype(f"M8[{dtype.unit}]") if isinstance(dtype, pd.DatetimeTZDtype) else dtype
-        times = from_minutes(minute, naive).rename("date" if level == "day" else TIMESTAMP)
         channels = None
         if level == "token":
             channels = pd.Index(self.schema.names, name="channel").take((kept // slots) % len(self.schema))
+        times = wall_times(self, minute).rename("date" if level == "day" else TIMESTAMP)
         return row_index(self, self.person[day], times, channels)
+
+
+def wall_times(days: Days, minute: np.ndarray) -> pd.DatetimeIndex:
+    """Return wall-clock minutes as naive timestamps in the unit of the caller's own."""
+    dtype = days.origin.dtype
+    naive = np.dtype(f"M8[{dtype.unit}]") if isinstance(dtype, pd.DatetimeTZDtype) else dtype
+    return from_minutes(minute, naive)
 
 
 def row_index(

@@ -14,7 +14,7 @@ from lsm2.channels import Schema, listing
 from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Origin
 from lsm2.days.keys import PARTICIPANT, TIMESTAMP, Keys, read_keys
-from lsm2.days.values import as_floats, keep_valid, own_limits, to_canonical
+from lsm2.days.values import as_floats, drop_zeros, keep_valid, own_limits, to_canonical
 
 
 def read_days(
@@ -26,6 +26,7 @@ def read_days(
     tz: Any = None,
     participant: str = PARTICIPANT,
     timestamp: str = TIMESTAMP,
+    keep_zeros: bool = False,
 ) -> Days:
     """Read a recording: one participant by a DatetimeIndex, several by a MultiIndex or by columns.
 
@@ -42,6 +43,8 @@ def read_days(
             {participant: zone}. Without it, the timestamps' own.
         participant: Name of the column or index level of participants.
         timestamp: Name of the column or index level of timestamps.
+        keep_zeros: Leave the schema's zero rules out. By them, `values` holds NaN for zeros that mean that
+            nothing was recorded; the way back still returns them as they are.
 
     Raises:
         FrameError: The frame has no time information, a row without time or participant, or a column without
@@ -73,7 +76,10 @@ def read_days(
     _warn_outside(read)
     columns_read = tuple(column for column, _ in read)
     outside = sum(count for _, count in read)
-    return _assemble(schema, keys, minutes, columns_read, outside, dict(data.attrs))
+    days = _assemble(schema, keys, minutes, columns_read, outside, dict(data.attrs))
+    if not keep_zeros:
+        drop_zeros(days.values, schema)
+    return days
 
 
 def _check_types(data: object, columns: object, units: object) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsm2.channels import Channel
+from lsm2.channels import Channel, Schema
 from lsm2.days.keys import FrameError
 
 
@@ -99,3 +99,20 @@ def from_canonical(values: np.ndarray, conversion: tuple[float, float]) -> np.nd
     """Return canonical values in the caller's unit, float64."""
     scale, offset = conversion
     return (np.asarray(values, np.float64) - offset) / scale
+
+
+def drop_zeros(values: np.ndarray, schema: Schema) -> None:
+    """Make NaN of the zeros that a schema's rules take for missing, in place.
+
+    Args:
+        values: (days, channels, 1440) canonical units.
+        schema: The channels and their rules.
+    """
+    for rule in schema.zero_rules:
+        for name in rule.channels:
+            channel = values[:, schema.index(name)]  # (days, 1440)
+            zero = channel == 0
+            if rule.below is not None:
+                total = np.nansum(channel, axis=1, dtype=np.float64)
+                zero &= ((total == 0) | (total < rule.below))[:, None]
+            channel[zero] = np.nan
