@@ -1,4 +1,4 @@
-"""Pictures: a day of a recording, observed against filled."""
+"""Pictures: a day or a week of a recording, observed against filled."""
 
 from __future__ import annotations
 
@@ -65,40 +65,148 @@ def day(
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['heart rate\\n(beats/min)']
     """
-    schema = schema or Schema.from_names(CHANNELS)
-    reading: dict[str, Any] = {"columns": columns, "units": units, "tz": tz}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what reading warns of, `reconstruct` has said
-        before, after = (
-            read_days(frame, schema, participant=participant, timestamp=timestamp, **reading)
-            for frame in (data, filled)
-        )
+    before, after = _read(data, filled, schema, columns, units, tz, participant, timestamp)
     row, answer = _choose(before, after, person, date)
     who, when = before.participants[before.person[row]], before.date[row]
     observed, complete = before.values[row], after.values[answer]
-    shown = _shown(schema, channels, ~np.isnan(complete).all(axis=1))
-
-    height = 1.0 + 1.35 * len(shown)
-    figure = Figure(figsize=(9.0, height), layout="constrained")
-    panels = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
-    for axes, position in zip(panels, shown, strict=True):
-        _panel(axes, schema.channels[position], observed[position], complete[position])
+    figure, panels = _panels(before.schema, channels, observed, complete)
     panels[-1].set_xlim(0, 24)
     panels[-1].set_xticks(range(0, 25, 3))
     panels[-1].set_xlabel("hour of the day")
-    named = f"participant {who}, " if before.origin.keyed else ""
-    missing = np.isnan(observed[shown]).mean()
-    figure.suptitle(f"{named}{when}: {missing:.0%} not recorded, filled by the model", fontsize=11)
+    _title(figure, panels, f"{_who(before, who)}{when}")
+    return figure
+
+
+def week(
+    data: pd.DataFrame,
+    filled: pd.DataFrame,
+    *,
+    person: Any = None,
+    start: Any = None,
+    channels: Iterable[str] | None = None,
+    schema: Schema | None = None,
+    columns: Mapping[Any, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    tz: Any = None,
+    participant: str = "participant_id",
+    timestamp: str = "timestamp",
+) -> Figure:
+    """Draw seven days of one person: a panel per channel, observed against filled, in canonical units.
+
+    Args:
+        data: The recording, in any form that `lsm2.reconstruct` takes.
+        filled: What `lsm2.reconstruct` returned for it.
+        person: The participant to draw. By default the first.
+        start: The first calendar day. By default the person's first.
+        channels: Canonical names of the channels to draw. By default all that `filled` holds in that week.
+        schema: The channels there are, a model's `schema`; by default the registry `lsm2.CHANNELS`.
+        columns: As given to `lsm2.reconstruct`.
+        units: As given to `lsm2.reconstruct`.
+        tz: As given to `lsm2.reconstruct`.
+        participant: As given to `lsm2.reconstruct`.
+        timestamp: As given to `lsm2.reconstruct`.
+
+    Returns:
+        A matplotlib Figure, made without pyplot; write it with ``figure.savefig("week.png")``. Days that are
+        not in the recording stay empty.
+
+    Raises:
+        ValueError: If there is no such person or channel, or no day of that week.
+
+    >>> times = pd.date_range("2024-03-01", periods=4 * 1440, freq="min")
+    >>> whole = pd.DataFrame({"heart_rate": 60 + 10 * np.sin(np.arange(len(times)) / 200)}, index=times)
+    >>> figure = week(whole[times.hour > 5], whole)
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['heart rate\\n(beats/min)']
+    """
+    before, after = _read(data, filled, schema, columns, units, tz, participant, timestamp)
+    if person is not None:
+        _check_person(before, person)
+    who = before.participants[0] if person is None else person
+    own = np.flatnonzero(before.person == before.participants.get_loc(who))
+    first = before.date[own[0]] if start is None else np.datetime64(pd.Timestamp(start).date(), "D")
+    week_days = pd.MultiIndex.from_arrays([[who] * 7, first + np.arange(7)])
+    observed, complete = (_joined(days, week_days) for days in (before, after))
+    if np.isnan(complete).all():
+        raise ValueError(
+            f"nothing to draw of participant {who!r} from {first} on: `filled` holds no day of that week"
+        )
+    figure, panels = _panels(before.schema, channels, observed, complete)
+    panels[-1].set_xlim(0, 7 * 24)
+    panels[-1].set_xticks(range(0, 7 * 24, 24))
+    panels[-1].set_xticklabels([f"{pd.Timestamp(date):%a %d %b}" for date in first + np.arange(7)], ha="left")
+    for axes in panels:
+        axes.grid(axis="x", color=_MISSING, lw=0.8)
+    _title(figure, panels, f"{_who(before, who)}week from {first}")
+    return figure
+
+
+def _read(
+    data: pd.DataFrame,
+    filled: pd.DataFrame,
+    schema: Schema | None,
+    columns: Mapping[Any, str] | None,
+    units: Mapping[str, str] | None,
+    tz: Any,
+    participant: str,
+    timestamp: str,
+) -> tuple[Days, Days]:
+    schema = schema or Schema.from_names(CHANNELS)
+    options: dict[str, Any] = {
+        "columns": columns,
+        "units": units,
+        "tz": tz,
+        "participant": participant,
+        "timestamp": timestamp,
+        "keep_zeros": True,
+    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what reading warns of, `reconstruct` has said
+        return read_days(data, schema, **options), read_days(filled, schema, **options)
+
+
+def _joined(days: Days, wanted: pd.MultiIndex) -> np.ndarray:
+    """Values (channels, days * 1440) of the days wanted, NaN where one is not there."""
+    rows = _names(days).get_indexer(wanted)
+    values = np.full((len(wanted), *days.values.shape[1:]), np.nan, np.float32)
+    values[rows >= 0] = days.values[rows[rows >= 0]]
+    return values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+
+
+def _panels(
+    schema: Schema, channels: Iterable[str] | None, observed: np.ndarray, complete: np.ndarray
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each channel shown, of values (channels, minutes)."""
+    shown = _shown(schema, channels, ~np.isnan(complete).all(axis=1))
+    figure = Figure(figsize=(9.0, 1.0 + 1.35 * len(shown)), layout="constrained")
+    panels = list(figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0])
+    for axes, position in zip(panels, shown, strict=True):
+        _panel(axes, schema.channels[position], observed[position], complete[position])
+    missing = (np.isnan(observed[shown]) & ~np.isnan(complete[shown])).mean()
+    figure.suptitle(f"{missing:.0%} not recorded, filled by the model", fontsize=11)
+    return figure, panels
+
+
+def _title(figure: Figure, panels: list[Axes], what: str) -> None:
+    figure.suptitle(f"{what}: {figure.get_suptitle()}", fontsize=11)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
-    return figure
+
+
+def _who(days: Days, person: Any) -> str:
+    return f"participant {person}, " if days.origin.keyed else ""
+
+
+def _check_person(days: Days, person: Any) -> None:
+    if person not in days.participants:
+        known = ", ".join(map(repr, days.participants[:10]))
+        raise ValueError(f"participant {person!r} is not in the recording, which holds {known}")
 
 
 def _choose(before: Days, after: Days, person: Any, date: Any) -> tuple[int, int]:
     """Return where, in both, the day asked for stands, or the one with most to show among those asked for."""
-    if person is not None and person not in before.participants:
-        known = ", ".join(map(repr, before.participants[:10]))
-        raise ValueError(f"participant {person!r} is not in the recording, which holds {known}")
+    if person is not None:
+        _check_person(before, person)
     answer = _names(after).get_indexer(_names(before))  # (days,), -1 where `filled` lacks the day
     asked = answer >= 0
     if person is not None:

@@ -1,7 +1,7 @@
 """A plain dense network of OpenMHC's form, written out for the tests, and a writer of releases in its format.
 
-It shares no code with the package: all tokens are computed, attention is a matrix product with an additive
-mask, and positions, pooling and read-out are written as the format describes them.
+It shares no code with the package: all tokens are computed, attention takes an expanded additive mask, and
+positions, pooling and read-out are written as the format describes them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 CHANNELS, HEART_RATE, CONTINUOUS = 19, 5, 7
 MEANS = [8.0, 6.0, 0.01, 7.5, 5.5, 72.0, 0.14] + [0.0] * 12
@@ -42,10 +43,9 @@ class SelfAttention(nn.Module):
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
         days, tokens, dim = x.shape
         q, k, v = self.qkv(x).view(days, tokens, 3, self.heads, dim // self.heads).permute(2, 0, 3, 1, 4)
-        scores = q @ k.transpose(-1, -2) / math.sqrt(dim // self.heads)
-        if bias is not None:
-            scores = scores + bias[:, None, None, :]
-        return self.proj((scores.softmax(-1) @ v).transpose(1, 2).reshape(days, tokens, dim))
+        mask = None if bias is None else bias[:, None, None, :].expand(days, 1, tokens, tokens)
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.proj(mixed.transpose(1, 2).reshape(days, tokens, dim))
 
 
 class Layer(nn.Module):

@@ -18,11 +18,27 @@ from lsm2.checkpoint import CheckpointError
 from lsm2.evaluation.openmhc import Imputer
 from tests.dense import CHANNELS, Dense, windows, write_release
 
-NAMES = (
-    "iphone_steps iphone_distance iphone_flights watch_steps watch_distance watch_hr watch_energy "
-    "sleep_asleep sleep_inbed workout_walking workout_cycling workout_running workout_other "
-    "workout_mixed_cardio workout_strength workout_elliptical workout_hiit workout_functional workout_yoga"
-).split()
+NAMES = [
+    "iphone_steps",
+    "iphone_distance",
+    "iphone_flights",
+    "watch_steps",
+    "watch_distance",
+    "watch_hr",
+    "watch_energy",
+    "sleep_asleep",
+    "sleep_inbed",
+    "workout_walking",
+    "workout_cycling",
+    "workout_running",
+    "workout_other",
+    "workout_mixed_cardio",
+    "workout_strength",
+    "workout_elliptical",
+    "workout_hiit",
+    "workout_functional",
+    "workout_yoga",
+]
 LOW = np.array([channel.minimum for channel in OPENMHC.channels])[None, :, None]
 HIGH = np.array([channel.maximum for channel in OPENMHC.channels])[None, :, None]
 
