@@ -103,3 +103,30 @@ def test_pyplot_stays_out() -> None:
 def test_it_can_be_written(tmp_path: Path) -> None:
     figures.day(*recording()).savefig(tmp_path / "day.png", dpi=50)
     assert (tmp_path / "day.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_week_holds_seven_days_and_leaves_absent_ones_empty() -> None:
+    whole = lsm2.simulate(participants=2, days=9, seed=2)[["heart_rate"]].ffill().bfill()
+    holed = whole.copy()
+    clock = holed.index.get_level_values("timestamp")
+    holed.loc[clock.hour < 6, "heart_rate"] = np.nan
+    kept = clock.normalize() != clock[0].normalize() + pd.Timedelta("3D")
+    figure = figures.week(holed[kept], whole[kept], person="simulated-2")
+    drawn = lines(figure, 0)
+    truth = whole.loc["simulated-2"]["heart_rate"].to_numpy()[: 7 * 1440].reshape(7, 1440)
+    recorded, filled = (drawn[name].reshape(7, 1440) for name in ("recorded", "filled"))
+    assert np.isnan(recorded[3]).all() and np.isnan(filled[3]).all()
+    np.testing.assert_allclose(recorded[0, 360:], truth[0, 360:], rtol=1e-6)
+    np.testing.assert_allclose(filled[5, :360], truth[5, :360], rtol=1e-6)
+    assert figure.get_suptitle().startswith("participant simulated-2, week from ")
+    assert "25% not recorded" in figure.get_suptitle() or "21% not recorded" in figure.get_suptitle()
+    later = figures.week(holed, whole, start=clock[0] + pd.Timedelta("2D"))
+    assert len(lines(later, 0)["recorded"]) == 7 * 1440
+
+
+def test_a_week_that_is_not_there_is_refused() -> None:
+    holed, whole = recording()
+    with pytest.raises(ValueError, match="no day of that week"):
+        figures.week(holed, whole, start="2030-01-01")
+    with pytest.raises(ValueError, match="not in the recording"):
+        figures.week(holed, whole, person="nobody")
