@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
     from lsm2.model import Model
+    from lsm2.readers import read_apple_health
     from lsm2.simulation import simulate
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "embed",
     "load_model",
     "mask_nonwear",
+    "read_apple_health",
     "reconstruct",
     "simulate",
 ]
@@ -37,6 +39,7 @@ _HOME = {
     "Channel": "lsm2.channels",
     "Schema": "lsm2.channels",
     "mask_nonwear": "lsm2.days",
+    "read_apple_health": "lsm2.readers",
     "simulate": "lsm2.simulation",
     "Model": "lsm2.model",
     "coverage": "lsm2.api",

@@ -1,0 +1,7 @@
+"""Readers: one export format each, to minutes of the channels that `lsm2.channels` names, NaN for nothing."""
+
+from __future__ import annotations
+
+from lsm2.readers.apple_health import read_apple_health
+
+__all__ = ["read_apple_health"]

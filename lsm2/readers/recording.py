@@ -1,0 +1,189 @@
+"""What several devices recorded, merged minute by minute: which of them answers, and where zero means zero.
+
+Two rules keep sums right. A device that recorded a channel answers for the quarter of an hour around each of
+its samples, so that another device's longer intervals do not count the same steps again. And a count is 0
+only where a device that records it was evidently worn: a sample of any kind within the surrounding quarter of
+an hour; else it is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+import numpy as np
+
+from lsm2.days.clock import DAY
+from lsm2.readers.minutes import WORN, Block, average, holds, near, spread
+from lsm2.readers.samples import Samples
+
+ASLEEP, AWAKE, INBED = "sleep_asleep", "sleep_awake", "sleep_inbed"
+WORKOUT = "workout_"
+
+
+class Recording:
+    """Samples by channel, and which class of device each source is.
+
+    Args:
+        streams: {channel: samples of each source}; sleep as sleep_asleep, sleep_awake and sleep_inbed.
+        devices: The class of device of each source.
+        order: Classes of devices, the most trusted first.
+        wearable: Those whose sleep records prove that they were worn.
+    """
+
+    def __init__(
+        self,
+        streams: Mapping[str, Sequence[Samples]],
+        devices: Sequence[str],
+        order: Sequence[str],
+        wearable: Iterable[str],
+    ) -> None:
+        self._order, self._wearable = tuple(order), frozenset(wearable)
+        self._streams: dict[str, dict[str, list[Samples]]] = {}
+        for channel, samples in streams.items():
+            by_device: dict[str, list[Samples]] = {}
+            for one in sorted(samples, key=len, reverse=True):  # the fullest source of a class comes first
+                by_device.setdefault(devices[one.source], []).append(one)
+            self._streams[channel] = {name: by_device[name] for name in self._order if name in by_device}
+
+    def has(self, channel: str, device: str | None = None) -> bool:
+        """Say whether the channel was recorded, by a class of devices or by any."""
+        found = self._streams.get(channel, {})
+        return bool(found) if device is None else device in found
+
+    def samples(self, channel: str, device: str | None = None) -> list[Samples]:
+        """Return the samples of a channel, of a class of devices or of all, in order of trust."""
+        found = self._streams.get(channel, {})
+        return [one for name, some in found.items() if device in (None, name) for one in some]
+
+    @property
+    def all_samples(self) -> Iterator[Samples]:
+        """Every source's samples of every channel."""
+        return (one for found in self._streams.values() for some in found.values() for one in some)
+
+    @cached_property
+    def _workouts(self) -> list[str]:
+        return [channel for channel in self._streams if channel.startswith(WORKOUT)]
+
+    @cached_property
+    def _evidence(self) -> dict[str, list[Samples]]:
+        found: dict[str, list[Samples]] = {name: [] for name in self._order}
+        for channel, by_device in self._streams.items():
+            for name, samples in by_device.items():
+                # A phone beside the bed, or a plan to be in it, proves nothing.
+                if channel == INBED or (channel in (ASLEEP, AWAKE) and name not in self._wearable):
+                    continue
+                found[name] += samples
+        return found
+
+    @cached_property
+    def _spans(self) -> dict[tuple[str, str], tuple[int, int]]:
+        spans = {}
+        for channel, by_device in self._streams.items():
+            for name, samples in by_device.items():
+                first, last = zip(*(one.span for one in samples), strict=True)
+                spans[channel, name] = (min(first) - DAY, max(last) + DAY)
+        return spans
+
+
+class Minutes:
+    """The channels of a recording in one block of minutes, float64 (minutes,) each, NaN where unknown."""
+
+    def __init__(self, recording: Recording, block: Block) -> None:
+        self._recording, self._block = recording, block
+        self._worn: dict[str, np.ndarray] = {}
+
+    def rate(self, channel: str, device: str | None = None) -> np.ndarray:
+        """Return the mean of each minute's samples, of the most trusted source that has any."""
+        return self._first(average(one, self._block) for one in self._recording.samples(channel, device))
+
+    def amount(self, channel: str, device: str) -> np.ndarray:
+        """Return the amount of each minute by one class of devices: 0 while it was worn."""
+        return self._with_zeros(self._recorded(channel, device), channel, [device])
+
+    def merged_amount(self, channel: str) -> np.ndarray:
+        """Return the amount of each minute by the most trusted device that has something to say of it."""
+        devices = [name for name in self._recording._order if self._recording.has(channel, name)]
+        answers = []
+        for device in devices:
+            own = self._recorded(channel, device)
+            answering = near(self._recording.samples(channel, device), self._block, WORN)
+            answers.append(np.where(np.isnan(own) & answering, 0.0, own))
+        return self._with_zeros(self._first(answers), channel, devices)
+
+    def asleep(self) -> np.ndarray:
+        """Return sleep, 0 or 1.
+
+        A source that says asleep, awake, or in bed without being asleep though it also records sleep, is
+        believed before a device that was only worn, which counts where its class recorded sleep within a day.
+        """
+        said = self._first(self._sleep_by_source())
+        for device in self._recording._order:
+            sleep = self._recording.samples(ASLEEP, device) + self._recording.samples(AWAKE, device)
+            if sleep:
+                idle = np.isnan(said) & self._is_worn(device) & near(sleep, self._block, DAY)
+                said = np.where(idle, 0.0, said)
+        return said
+
+    def in_bed(self) -> np.ndarray:
+        """Return time in bed: 1 only where a source says so, 0 while worn and not in a sleep session."""
+        said = np.full(self._block.count, np.nan)
+        for one in self._recording.samples(INBED):
+            said[holds(one, self._block)] = 1.0
+        session = np.zeros(self._block.count, bool)
+        for one in self._recording.samples(ASLEEP) + self._recording.samples(AWAKE):
+            session |= holds(one, self._block)
+        for device in self._recording._order:
+            inbed = self._recording.samples(INBED, device)
+            if inbed:
+                idle = np.isnan(said) & ~session & self._is_worn(device) & near(inbed, self._block, DAY)
+                said = np.where(idle, 0.0, said)
+        return said
+
+    def workout(self, channel: str) -> np.ndarray:
+        """Return a kind of workout, 0 or 1: 0 while a device whose class records workouts was worn."""
+        said = np.full(self._block.count, np.nan)
+        for one in self._recording.samples(channel):
+            said[holds(one, self._block)] = 1.0
+        for device in self._recording._order:
+            if any(self._recording.has(other, device) for other in self._recording._workouts):
+                said = np.where(np.isnan(said) & self._is_worn(device), 0.0, said)
+        return said
+
+    def _recorded(self, channel: str, device: str) -> np.ndarray:
+        return self._first(spread(one, self._block) for one in self._recording.samples(channel, device))
+
+    def _first(self, answers: Iterable[np.ndarray]) -> np.ndarray:
+        result = np.full(self._block.count, np.nan)
+        for answer in answers:
+            result = np.where(np.isnan(result), answer, result)
+        return result
+
+    def _with_zeros(self, values: np.ndarray, channel: str, devices: Iterable[str]) -> np.ndarray:
+        minutes = np.arange(self._block.first, self._block.stop)
+        for device in devices:
+            if self._recording.has(channel, device):
+                first, last = self._recording._spans[channel, device]
+                idle = self._is_worn(device) & (minutes >= first) & (minutes <= last)
+                values = np.where(np.isnan(values) & idle, 0.0, values)
+        return values
+
+    def _is_worn(self, device: str) -> np.ndarray:
+        if device not in self._worn:
+            self._worn[device] = near(self._recording._evidence[device], self._block, WORN)
+        return self._worn[device]
+
+    def _sleep_by_source(self) -> Iterator[np.ndarray]:
+        asleep, awake, inbed = (
+            {one.source: one for one in self._recording.samples(name)} for name in (ASLEEP, AWAKE, INBED)
+        )
+        for source in dict.fromkeys([*asleep, *awake]):
+            said = np.full(self._block.count, np.nan)
+            if source in inbed and source in asleep:
+                recording = near([asleep[source]], self._block, DAY)
+                said[holds(inbed[source], self._block) & recording] = 0.0
+            if source in awake:
+                said[holds(awake[source], self._block)] = 0.0
+            if source in asleep:
+                said[holds(asleep[source], self._block)] = 1.0
+            yield said
