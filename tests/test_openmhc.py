@@ -450,6 +450,13 @@ def test_hours_tokens_and_people_of_weeks(weekly: tuple[Path, Dense]) -> None:
     assert len(model.embed(data, level="participant")) == 2
 
 
+@pytest.mark.parametrize("level", ["day", "hour", "token", "participant"])
+def test_a_recording_without_rows_has_no_weeks(level: Any, weekly: tuple[Path, Dense]) -> None:
+    model, nothing = lsm2.load_model(weekly[0]), frame(windows(1, seed=1)).iloc[:0]
+    assert len(model.embed(nothing, level=level)) == 0
+    assert model.reconstruct(nothing).shape == (0, CHANNELS)
+
+
 # ---------------------------------------------------------------------- their harness
 
 

@@ -47,13 +47,13 @@ class Windows:
         joined = np.full(shape, np.nan if array.dtype.kind == "f" else 0, array.dtype)
         window, place = np.nonzero(self.day >= 0)
         joined[window, :, place] = array[self.day[window, place]]
-        return joined.reshape(len(self), array.shape[1], -1)
+        return joined.reshape(len(self), array.shape[1], self.length * array.shape[2])
 
     def cut(self, array: np.ndarray) -> np.ndarray:
         """Cut an array of windows (windows, channels, length * n) into days (days, channels, n)."""
         if self.length == 1:
             return array
-        parts = array.reshape(len(self), array.shape[1], self.length, -1)
+        parts = array.reshape(len(self), array.shape[1], self.length, array.shape[2] // self.length)
         window, place = np.nonzero(self.day >= 0)
         days = np.empty((len(self.days), array.shape[1], parts.shape[-1]), array.dtype)
         days[self.day[window, place]] = parts[window, :, place]
