@@ -17,9 +17,9 @@ from lsm2.simulation.recordings import simulate
 
 _MEMBER = "apple_health_export/export.xml"
 _WATCH = (
-    'sourceName="Sam\u2019s Apple\xa0Watch" sourceVersion="10.3.1" device="&lt;&lt;HKDevice: 0x{pointer:x}&gt;, '
-    "name:Apple Watch, manufacturer:Apple Inc., model:Watch, hardware:Watch6,2, software:10.3.1, "
-    'creation date:2024-02-01 08:00:00 +0000&gt;"'
+    'sourceName="Sam\u2019s Apple\xa0Watch" sourceVersion="10.3.1" device="&lt;&lt;HKDevice: '
+    "0x{pointer:x}&gt;, name:Apple Watch, manufacturer:Apple Inc., model:Watch, hardware:Watch6,2, "
+    'software:10.3.1, creation date:2024-02-01 08:00:00 +0000&gt;"'
 )
 _PHONE = (
     'sourceName="Sam\u2019s iPhone" sourceVersion="17.3.1" device="&lt;&lt;HKDevice: 0x{pointer:x}&gt;, '
@@ -71,9 +71,9 @@ def simulate_apple_health(
     """Write a SIMULATED Apple Health export: iPhone and Watch of a person who does not exist.
 
     Watch: heart rate (denser in workouts), steps, distance, energy, sleep stages, HRV, SpO2, respiratory
-    rate, wrist temperature, workouts. iPhone: steps, distance, flights while it is carried, time in bed. Charging
-    breaks and nights without the watch leave holes. The document type is malformed as that of iOS 16 is, and
-    the root has the attribute simulated="true". Nothing should be concluded from it about people.
+    rate, wrist temperature, workouts. iPhone: steps, distance, flights while it is carried, time in bed.
+    Charging breaks and nights without the watch leave holes. The document type is malformed as that of iOS 16
+    is, and the root has the attribute simulated="true". Nothing should be concluded from it about people.
 
     Args:
         path: A name ending in .zip or .xml, else a folder, which then holds apple_health_export/export.xml.
@@ -302,7 +302,8 @@ class _Export:
             burnt = np.clip(self.energy[low:high] - 1, 0, None).sum()
             write(
                 f' <Workout workoutActivityType="HKWorkoutActivityType{kind}" '
-                f'duration="{high - low - 0.35:.2f}" durationUnit="min" {source} creationDate="{end}" startDate="{start}" endDate="{end}">\n'
+                f'duration="{high - low - 0.35:.2f}" durationUnit="min" {source} '
+                f'creationDate="{end}" startDate="{start}" endDate="{end}">\n'
                 '  <MetadataEntry key="HKIndoorWorkout" value="0"/>\n'
                 f'  <WorkoutStatistics type="HKQuantityTypeIdentifierActiveEnergyBurned" startDate="{start}" '
                 f'endDate="{end}" sum="{burnt:.2f}" unit="kcal"/>\n </Workout>\n'

@@ -1,0 +1,57 @@
+"""The command line: ``embed``, ``reconstruct``, ``coverage``, ``info``, ``pretrain``, ``demo``, ``import``.
+
+Exit codes: 0 done, 2 something the user can mend (one line on stderr says what), 130 interrupted. Heavy
+imports stand inside the commands, so that ``lsm2 --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from lsm2.cli import commands, imports
+from lsm2.cli.app import app
+
+__all__ = ["app", "commands", "imports", "main"]
+
+
+def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
+    print(f"lsm2: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        arguments: The words after ``lsm2``; those of this process where None.
+
+    Returns:
+        The exit code: 0 done, 2 a mistake that stderr explains in one line, 130 interrupted.
+    """
+    with warnings.catch_warnings():
+        warnings.showwarning = _warn
+        try:
+            code = app(
+                None if arguments is None else list(arguments), prog_name="lsm2", standalone_mode=False
+            )
+            return int(code or 0)
+        except (KeyboardInterrupt, typer.Abort):
+            code, message = 130, "interrupted"
+        except (ValueError, TypeError, OSError) as error:
+            if os.environ.get("LSM2_TRACEBACK"):
+                raise
+            code, message = 2, str(error)
+        except Exception as error:
+            # A usage error; its class lives in click or in typer, depending on the version of typer.
+            if not hasattr(error, "format_message"):
+                raise
+            context = getattr(error, "ctx", None)
+            help_ = f"{context.command_path if context else 'lsm2'} --help"
+            code, message = 2, f"{error.format_message()} (more: {help_})"
+    print(f"lsm2: {' '.join(message.split())}", file=sys.stderr)
+    return code

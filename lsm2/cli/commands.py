@@ -1,0 +1,218 @@
+"""The commands about recordings and models: ``embed``, ``reconstruct``, ``coverage``, ``info`` and others."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from lsm2.cli.app import app
+from lsm2.cli.options import (
+    BatchSize,
+    Columns,
+    Device,
+    ModelName,
+    Output,
+    Participant,
+    Precision,
+    Progress,
+    Recording,
+    Timestamp,
+    Units,
+    Zone,
+    frame_options,
+    read_recording,
+)
+from lsm2.cli.text import fact_lines
+
+Level = Literal["day", "hour", "token", "participant"]
+Point = Literal["mean", "median"]
+Grid = Literal["days", "full"]
+
+
+@app.command()
+def embed(
+    recording: Recording,
+    output: Output,
+    model: ModelName = "lsm2-small",
+    level: Annotated[Level, typer.Option(help="What one row stands for.")] = "day",
+    min_observed: Annotated[
+        float, typer.Option(min=0, max=1, help="Days with a smaller observed share become NaN.")
+    ] = 0.0,
+    precision: Precision = "float32",
+    device: Device = "auto",
+    tz: Zone = None,
+    participant: Participant = "participant_id",
+    timestamp: Timestamp = "timestamp",
+    columns: Columns = None,
+    units: Units = None,
+    batch_size: BatchSize = None,
+    progress: Progress = None,
+) -> None:
+    """Turn a recording into embeddings: e0, e1, ... for each participant and day."""
+    import lsm2
+    from lsm2.tables import write_table
+
+    data = read_recording(recording, output, participant, timestamp)
+    embeddings = lsm2.embed(
+        data,
+        level=level,
+        min_observed=min_observed,
+        model=lsm2.load_model(model, device=device, precision=precision),
+        batch_size=batch_size,
+        progress=progress,
+        **frame_options(tz, participant, timestamp, columns, units),
+    )
+    write_table(embeddings, output)
+    rows, width = embeddings.shape
+    empty = int(embeddings.isna().all(axis=1).sum())
+    note = f", {empty} of them NaN because too little was observed" if empty else ""
+    typer.echo(
+        f"{output}: {rows} rows, one per {' and '.join(map(str, embeddings.index.names))}{note}; "
+        f"{width} numbers each"
+    )
+
+
+@app.command()
+def reconstruct(
+    recording: Recording,
+    output: Output,
+    model: ModelName = "lsm2-small",
+    point: Annotated[
+        Point,
+        typer.Option(help="The mean, whose sums are right, or the median, whose absolute error is least."),
+    ] = "mean",
+    grid: Annotated[
+        Grid, typer.Option(help="Only days with something observed, or the days between them too, as NaN.")
+    ] = "days",
+    max_gap: Annotated[
+        str | None, typer.Option(help="Leave gaps longer than this as they are, for instance 60min.")
+    ] = None,
+    return_filled: Annotated[
+        bool, typer.Option("--return-filled", help="Add a column NAME.filled that marks the filled minutes.")
+    ] = False,
+    channels: Annotated[
+        str | None,
+        typer.Option(
+            help="Channels to return even where the recording lacks them: all, or names with commas."
+        ),
+    ] = None,
+    precision: Precision = "float32",
+    device: Device = "auto",
+    tz: Zone = None,
+    participant: Participant = "participant_id",
+    timestamp: Timestamp = "timestamp",
+    columns: Columns = None,
+    units: Units = None,
+    batch_size: BatchSize = None,
+    progress: Progress = None,
+) -> None:
+    """Fill a recording's holes; what was observed stays as it is."""
+    import lsm2
+    from lsm2.tables import write_table
+
+    data = read_recording(recording, output, participant, timestamp)
+    filled = lsm2.reconstruct(
+        data,
+        channels=_channels(channels),
+        point=point,
+        grid=grid,
+        max_gap=max_gap,
+        return_filled=return_filled,
+        model=lsm2.load_model(model, device=device, precision=precision),
+        batch_size=batch_size,
+        progress=progress,
+        **frame_options(tz, participant, timestamp, columns, units),
+    )
+    write_table(filled, output)
+    typer.echo(f"{output}: {len(filled)} minutes, columns {', '.join(map(str, filled.columns))}")
+
+
+@app.command()
+def coverage(
+    recording: Recording,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write here (.parquet or .csv) instead of printing.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Only this model's channels; by default all that lsm2 knows.")
+    ] = None,
+    tz: Zone = None,
+    participant: Participant = "participant_id",
+    timestamp: Timestamp = "timestamp",
+    columns: Columns = None,
+    units: Units = None,
+) -> None:
+    """Tell the share of each day's minutes that was observed, per channel."""
+    import lsm2
+    from lsm2.tables import write_table
+
+    data = read_recording(recording, output, participant, timestamp)
+    shares = lsm2.coverage(data, model=model, **frame_options(tz, participant, timestamp, columns, units))
+    if output is None:
+        typer.echo(shares.to_string(float_format=lambda share: f"{share:.3f}"))
+    else:
+        write_table(shares, output)
+        typer.echo(f"{output}: {len(shares)} days, {shares.shape[1]} channels")
+
+
+@app.command()
+def info(
+    model: Annotated[
+        str, typer.Argument(metavar="[MODEL]", help="A shipped model's name or a checkpoint directory.")
+    ] = "lsm2-small",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Describe a model: channels with their units, size, licence, what it was trained on."""
+    import lsm2
+
+    facts = lsm2.load_model(model, device="cpu").info()
+    typer.echo(json.dumps(facts, indent=2) if as_json else "\n".join(fact_lines(facts)))
+
+
+@app.command()
+def pretrain(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A pretraining config (JSON).")],
+    data: Annotated[Path, typer.Option(help="The directory of the parquet files that the config names.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="A directory for checkpoints and logs.")],
+    device: Device = "auto",
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Start anew instead of resuming what OUT holds.")
+    ] = False,
+    seconds: Annotated[float | None, typer.Option(min=0, help="Stop, resumable, after so much time.")] = None,
+) -> None:
+    """Train a model of your own by AIM; run it again to go on where it stopped."""
+    from lsm2.training import pretrain as train
+
+    checkpoint = train(config, data=data, output=output, resume=not fresh, device=device, seconds=seconds)
+    if os.environ.get("RANK", "0") != "0":  # one of torchrun's other processes
+        return
+    if checkpoint.exists():
+        typer.echo(f"{checkpoint}: the checkpoint; use it with --model {checkpoint}")
+    else:
+        typer.echo(f"{output}: time is up before the last step; the same command goes on from here")
+
+
+@app.command()
+def demo(
+    data: Annotated[
+        Path | None, typer.Option(help="A recording of yours (.parquet or .csv) instead of a simulated one.")
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The directory to write to.")] = Path(
+        "lsm2-demo"
+    ),
+    model: ModelName = "lsm2-small",
+    device: Device = "auto",
+) -> None:
+    """Embed and fill a recording, simulated unless --data names one, and draw a day before and after."""
+    from lsm2.demo import run
+
+    for line in run(data, output, model=model, device=device):
+        typer.echo(line)
+
+
+def _channels(given: str | None) -> str | list[str] | None:
+    return given if given is None or given == "all" else [name.strip() for name in given.split(",")]

@@ -1,0 +1,92 @@
+"""Options that several commands share, and what they turn into."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Recording = Annotated[
+    Path,
+    typer.Argument(metavar="IN", help="A recording: .parquet or .csv, one row per participant and minute."),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .parquet or .csv.")]
+ModelName = Annotated[str, typer.Option("--model", help="A shipped model's name or a checkpoint directory.")]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto (bfloat16 where hardware has it).")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--tz", help="Time zone whose wall clock counts, such as Europe/Berlin, or a column of zones."
+    ),
+]
+Participant = Annotated[str, typer.Option(help="The column of participant ids.")]
+Timestamp = Annotated[str, typer.Option(help="The column of times.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(metavar="MINE=CHANNEL", help="Say which channel a column holds; repeat for more."),
+]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(metavar="CHANNEL=UNIT", help="Say a channel's unit or device, such as distance=km; repeat."),
+]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Days computed at once.")]
+Progress = Annotated[bool | None, typer.Option(help="Show a progress bar; by default on a terminal.")]
+
+
+def check_output(output: Path) -> None:
+    """Refuse an output that cannot be written, before any work is done for it.
+
+    Raises:
+        ValueError: The name is neither that of a parquet nor of a CSV file.
+        FileNotFoundError: Its directory does not exist.
+    """
+    from lsm2.tables import check_suffix
+
+    check_suffix(output)
+    if not output.parent.is_dir():
+        raise FileNotFoundError(
+            f"{output.parent}: no such directory to write {output.name} into; make it first"
+        )
+
+
+def read_recording(recording: Path, output: Path | None, participant: str, timestamp: str) -> pd.DataFrame:
+    """Read the recording once the output is known to be writable: hours of work must not end at a typo."""
+    from lsm2.tables import read_table
+
+    if output is not None:
+        check_output(output)
+        if output.exists() and recording.exists() and output.samefile(recording):
+            raise ValueError(f"{output}: is the recording itself; choose another name for the output")
+    return read_table(recording, participant=participant, timestamp=timestamp)
+
+
+def frame_options(
+    tz: str | None, participant: str, timestamp: str, columns: list[str] | None, units: list[str] | None
+) -> dict[str, Any]:
+    """Return the arguments that say how to read a frame."""
+    return {
+        "tz": tz,
+        "participant": participant,
+        "timestamp": timestamp,
+        "columns": _pairs("--columns", columns),
+        "units": _pairs("--units", units),
+    }
+
+
+def _pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
+    """Read ``a=b`` items; a column's own name may hold an equals sign, a channel's or a unit's never does."""
+    pairs = {}
+    for item in given or ():
+        key, equals, value = item.rpartition("=")
+        if not equals or not key or not value:
+            form = (
+                "MINE=CHANNEL, such as 'Heart Rate=heart_rate'" if option == "--columns" else "CHANNEL=UNIT"
+            )
+            raise ValueError(f"{option} {item!r}: is not of the form {form}")
+        pairs[key.strip()] = value.strip()
+    return pairs or None
