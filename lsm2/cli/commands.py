@@ -11,9 +11,11 @@ import typer
 
 from lsm2.cli.app import app
 from lsm2.cli.options import (
+    MODEL_HELP,
     BatchSize,
     Columns,
     Device,
+    KeepZeros,
     ModelName,
     Output,
     Participant,
@@ -49,6 +51,7 @@ def embed(
     timestamp: Timestamp = "timestamp",
     columns: Columns = None,
     units: Units = None,
+    keep_zeros: KeepZeros = False,
     batch_size: BatchSize = None,
     progress: Progress = None,
 ) -> None:
@@ -64,7 +67,7 @@ def embed(
         model=lsm2.load_model(model, device=device, precision=precision),
         batch_size=batch_size,
         progress=progress,
-        **frame_options(tz, participant, timestamp, columns, units),
+        **frame_options(tz, participant, timestamp, columns, units, keep_zeros),
     )
     write_table(embeddings, output)
     rows, width = embeddings.shape
@@ -107,6 +110,7 @@ def reconstruct(
     timestamp: Timestamp = "timestamp",
     columns: Columns = None,
     units: Units = None,
+    keep_zeros: KeepZeros = False,
     batch_size: BatchSize = None,
     progress: Progress = None,
 ) -> None:
@@ -125,7 +129,7 @@ def reconstruct(
         model=lsm2.load_model(model, device=device, precision=precision),
         batch_size=batch_size,
         progress=progress,
-        **frame_options(tz, participant, timestamp, columns, units),
+        **frame_options(tz, participant, timestamp, columns, units, keep_zeros),
     )
     write_table(filled, output)
     typer.echo(f"{output}: {len(filled)} minutes, columns {', '.join(map(str, filled.columns))}")
@@ -145,13 +149,16 @@ def coverage(
     timestamp: Timestamp = "timestamp",
     columns: Columns = None,
     units: Units = None,
+    keep_zeros: KeepZeros = False,
 ) -> None:
     """Tell the share of each day's minutes that was observed, per channel."""
     import lsm2
     from lsm2.tables import write_table
 
     data = read_recording(recording, output, participant, timestamp)
-    shares = lsm2.coverage(data, model=model, **frame_options(tz, participant, timestamp, columns, units))
+    shares = lsm2.coverage(
+        data, model=model, **frame_options(tz, participant, timestamp, columns, units, keep_zeros)
+    )
     if output is None:
         typer.echo(shares.to_string(float_format=lambda share: f"{share:.3f}"))
     else:
@@ -161,9 +168,7 @@ def coverage(
 
 @app.command()
 def info(
-    model: Annotated[
-        str, typer.Argument(metavar="[MODEL]", help="A shipped model's name or a checkpoint directory.")
-    ] = "lsm2-small",
+    model: Annotated[str, typer.Argument(metavar="[MODEL]", help=MODEL_HELP)] = "lsm2-small",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Describe a model: channels with their units, size, licence, what it was trained on."""

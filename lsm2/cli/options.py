@@ -15,7 +15,11 @@ Recording = Annotated[
     typer.Argument(metavar="IN", help="A recording: .parquet or .csv, one row per participant and minute."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .parquet or .csv.")]
-ModelName = Annotated[str, typer.Option("--model", help="A shipped model's name or a checkpoint directory.")]
+MODEL_HELP = (
+    "A shipped model's name, a checkpoint or OpenMHC release on disk, or a name on the Hugging Face hub: "
+    "openmhc-daily, openmhc-weekly, org/repo[@revision]."
+)
+ModelName = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
 Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto (bfloat16 where hardware has it).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Zone = Annotated[
@@ -33,6 +37,10 @@ Columns = Annotated[
 Units = Annotated[
     list[str] | None,
     typer.Option(metavar="CHANNEL=UNIT", help="Say a channel's unit or device, such as distance=km; repeat."),
+]
+KeepZeros = Annotated[
+    bool,
+    typer.Option("--keep-zeros", help="Leave out OpenMHC's rules by which some zeros count as missing."),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Days computed at once.")]
 Progress = Annotated[bool | None, typer.Option(help="Show a progress bar; by default on a terminal.")]
@@ -66,7 +74,12 @@ def read_recording(recording: Path, output: Path | None, participant: str, times
 
 
 def frame_options(
-    tz: str | None, participant: str, timestamp: str, columns: list[str] | None, units: list[str] | None
+    tz: str | None,
+    participant: str,
+    timestamp: str,
+    columns: list[str] | None,
+    units: list[str] | None,
+    keep_zeros: bool,
 ) -> dict[str, Any]:
     """Return the arguments that say how to read a frame."""
     return {
@@ -75,6 +88,7 @@ def frame_options(
         "timestamp": timestamp,
         "columns": _pairs("--columns", columns),
         "units": _pairs("--units", units),
+        "keep_zeros": keep_zeros,
     }
 
 
