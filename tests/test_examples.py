@@ -12,6 +12,7 @@ import pytest
 
 import lsm2
 from lsm2.tables import write_table
+from tests.dense import write_release
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -40,6 +41,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_example_is_tested() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "apple_health.py",
         "embed_cohort.py",
         "fill_gaps.py",
         "missing_channels.py",
@@ -69,3 +71,17 @@ def test_missing_channels(tmp_path: Path, recording: Path) -> None:
     assert len(similarity) == 2
     assert all(-1 <= value <= 1 for value in similarity)  # NaN fails too
     assert "glucose" in said.splitlines()[-1]
+
+
+def test_apple_health(tmp_path: Path) -> None:
+    said = run("apple_health.py", where=tmp_path)
+    assert "14 days embedded" in said
+    place = tmp_path / "apple-health"
+    embeddings = pd.read_parquet(place / "embeddings.parquet")
+    assert embeddings.shape == (14, 192) and embeddings.notna().all(axis=None)
+    assert pd.read_parquet(place / "filled.parquet")["heart_rate"].notna().all()
+    assert (place / "week.png").stat().st_size > 20_000
+    write_release(tmp_path / "release")
+    export = place / "simulated-export.zip"
+    said = run("apple_health.py", "--export", str(export), "--model", "release", where=tmp_path)
+    assert "watch_hr" in said and "simulated" not in said
