@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -69,6 +70,7 @@ class Hub:
         busy_from: From this number of requests on, all are answered with 503.
         cuts: This many downloads more of the weights stop half way; negative: all of them, with nothing sent
             where a download goes on from the middle.
+        before: Called with the number of earlier requests before each is answered.
     """
 
     def __init__(self, token: str = "hf_" + "t" * 34) -> None:
@@ -78,6 +80,7 @@ class Hub:
         self.busy = 0
         self.busy_from: int | None = None
         self.cuts = 0
+        self.before: Callable[[int], object] = lambda count: None
         self.uploads: dict[str, bytes] = {}
         self.lock = threading.Lock()
         hub = self
@@ -165,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers["Content-Length"]
         self.body = self.rfile.read(int(length)) if length else self._chunks()
         with self.hub.lock:
+            self.hub.before(len(self.hub.log))
             late = self.hub.busy_from is not None and len(self.hub.log) >= self.hub.busy_from
             busy = late or self.hub.busy > 0
             self.hub.busy -= self.hub.busy > 0

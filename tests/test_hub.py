@@ -148,10 +148,10 @@ def refused(names: list[str]) -> list[str]:
 
 
 def load_offline_later(name: str) -> str:
-    import huggingface_hub
+    from huggingface_hub import constants
 
     os.environ["HF_HUB_OFFLINE"] = "1"
-    return f"{fetch(name)} {huggingface_hub.__version__}"
+    return f"{fetch(name)} {constants.HF_HUB_OFFLINE}"
 
 
 def download_by_hand(*names: str) -> None:
@@ -362,6 +362,15 @@ def test_main_stays_what_it_was_until_another_revision_is_asked(server: Hub, cli
     assert client.run(load, "org/model").get() == one
     assert client.run(load, "org/model", revision=newer).get() != one
     assert client.run(load, "org/model").get() == one
+
+
+def test_a_branch_that_moves_while_it_is_loaded(server: Hub, client: Client) -> None:
+    server.add("org/model", other(1) | {"probes/old.json": b"{}"})
+    newer = other(2)
+    server.before = lambda count: server.add("org/model", newer) if count == 1 else None
+    folder = Path(client.run(fetch, "org/model").get())
+    assert read_folder(folder) == newer
+    assert folder.name == server.repositories["org/model"].refs["main"]
 
 
 def test_cache_dir(server: Hub, client: Client, release: Path, tmp_path: Path, cache: Path) -> None:
@@ -581,6 +590,32 @@ def test_errors_of_the_disk_keep_their_words(tmp_path: Path) -> None:
     assert isinstance(told, OSError) and told.errno == errno.ENOSPC
     told = transfer.explained(PermissionError(errno.EACCES, "Permission denied", "/cache"), "x")
     assert "cannot write /cache" in str(told) and "cache_dir=" in str(told)
+
+
+def test_only_what_may_pass_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.utils import OfflineModeIsEnabled
+
+    monkeypatch.setattr(transfer, "WAITS", (0.0, 0.0))
+
+    def tries(error: Exception) -> int:
+        calls = []
+
+        def function() -> None:
+            calls.append(1)
+            raise error
+
+        with pytest.raises((OSError, ValueError, KeyError)):
+            transfer.attempt(function, subject="x")
+        return len(calls)
+
+    assert tries(TimeoutError("slow")) == 3
+    for error in (
+        OfflineModeIsEnabled("off"),
+        OSError(errno.ENOSPC, "full"),
+        ValueError("name"),
+        KeyError("bug"),
+    ):
+        assert tries(error) == 1, error
 
 
 def test_reasons_hide_signed_addresses() -> None:
