@@ -35,6 +35,16 @@ REQUIRED = [
     "glucose",
     "sleep_asleep",
     "sleep_inbed",
+    "workout_walking",
+    "workout_cycling",
+    "workout_running",
+    "workout_other",
+    "workout_mixed_cardio",
+    "workout_strength",
+    "workout_elliptical",
+    "workout_hiit",
+    "workout_functional",
+    "workout_yoga",
 ]
 
 

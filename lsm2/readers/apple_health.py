@@ -15,7 +15,7 @@ from tqdm import tqdm
 from lsm2.channels import CHANNELS
 from lsm2.days.clock import DAY, as_zone
 from lsm2.readers.apple_records import AMOUNTS, DEVICES, RATES, AppleRecords
-from lsm2.readers.archive import Document, describe_size, open_document
+from lsm2.readers.archive import DamageError, Document, describe_size, open_document
 from lsm2.readers.minutes import Block
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Minutes, Recording
 from lsm2.readers.samples import Offsets, Samples, sort_records
@@ -152,10 +152,11 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
         try:
             for count in parser.feed(document.prolog, document.stream.read):
                 bar.update(count)
-        except Cut as cut:
+        except (Cut, DamageError) as error:
+            line = error.line if isinstance(error, Cut) else parser.line
             fault = (
-                f"{document.name}, line {cut.line}: the document breaks off or is not well-formed "
-                f"({cut.reason}), after {describe_size(cut.position)} of {describe_size(document.size)} and "
+                f"{document.name}, line {line}: the document breaks off or is not well-formed ({error}), "
+                f"after {describe_size(parser.position)} of {describe_size(document.size)} and "
                 f"{records.elements:,} records"
             )
     if fault:

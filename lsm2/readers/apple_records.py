@@ -52,7 +52,7 @@ _WORKOUTS = {
 }
 _ABSURD = 1e6  # no record of an interval comes near it in any canonical unit
 _SOURCES = 65_535
-_REMEMBERED = 1 << 15  # sources as written: their text holds an address that changes
+_REMEMBERED = 1 << 12  # sources as written: their text holds an address that changes
 _FIELD = re.compile(r"(\w+):([^,>]*)")
 _WATCH_NAME = re.compile(r"apple ?watch|(^|['\u2019]s )watch$")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +18,10 @@ _RATIO, _LARGE = 200, 100_000_000  # records of XML shrink 20- to 60-fold, bombs
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
 # Folders of an Apple export whose many documents are something else.
 _ELSEWHERE = ("workout-routes", "electrocardiograms", "__macosx")
+
+
+class DamageError(ReadError):
+    """An archive that is cut short or whose check sums are wrong."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,12 @@ class Source:
         """Return up to `count` bytes, none at the end.
 
         Raises:
-            ReadError: The archive is damaged.
+            DamageError: The archive is damaged.
         """
         try:
             return self._stream.read(count)
         except _DAMAGE as error:
-            raise ReadError(
+            raise DamageError(
                 f"{self._name}: the archive is damaged ({error}). Copy the file again, or export it anew."
             ) from error
 
@@ -137,6 +140,7 @@ def _in_archive(archive: zipfile.ZipFile, path: Path, root: str) -> zipfile.ZipI
     documents = [entry for entry in entries if _may_hold_records(entry)]
     documents.sort(key=lambda entry: (-entry.file_size, entry.filename))
     found: dict[str, zipfile.ZipInfo] = {}
+    damage: DamageError | None = None
     for entry in documents[:_CANDIDATES]:
         _check_entry(entry, path)
         name = f"{path}, member {entry.filename!r}"
@@ -145,8 +149,13 @@ def _in_archive(archive: zipfile.ZipFile, path: Path, root: str) -> zipfile.ZipI
         except _DAMAGE as error:
             raise ReadError(f"{name}: cannot be opened ({error}). Copy the archive again.") from error
         with stream:
-            if _root_of(Source(stream, name), name) == root:
-                found[entry.filename] = entry
+            try:
+                if _root_of(Source(stream, name), name) == root:
+                    found[entry.filename] = entry
+            except DamageError as error:
+                damage = damage or error
+    if damage and not found:
+        raise damage
     chosen = _only([cast(Path, name) for name in found], str(path), root)
     return found[str(chosen)]
 
@@ -186,7 +195,7 @@ def _root_of(stream: Source, name: str) -> str | None:
     try:
         return read_prolog(stream.read, name).root
     except ReadError as error:
-        if error.hostile:
+        if error.hostile or isinstance(error, DamageError):
             raise
         return None
 
@@ -198,8 +207,3 @@ def describe_size(count: int) -> str:
     '2.3 MB'
     """
     return f"{count / 1e6:,.1f} MB"
-
-
-def file_name(path: Path) -> str:
-    """Return what a table may keep of a path: its last part, which names no person's folders."""
-    return os.path.basename(os.path.normpath(path))

@@ -38,13 +38,13 @@ class Recording:
         order: Sequence[str],
         wearable: Iterable[str],
     ) -> None:
-        self._order, self._wearable = tuple(order), frozenset(wearable)
+        self.order, self.wearable = tuple(order), frozenset(wearable)
         self._streams: dict[str, dict[str, list[Samples]]] = {}
         for channel, samples in streams.items():
             by_device: dict[str, list[Samples]] = {}
             for one in sorted(samples, key=len, reverse=True):  # the fullest source of a class comes first
                 by_device.setdefault(devices[one.source], []).append(one)
-            self._streams[channel] = {name: by_device[name] for name in self._order if name in by_device}
+            self._streams[channel] = {name: by_device[name] for name in self.order if name in by_device}
 
     def has(self, channel: str, device: str | None = None) -> bool:
         """Say whether the channel was recorded, by a class of devices or by any."""
@@ -62,22 +62,25 @@ class Recording:
         return (one for found in self._streams.values() for some in found.values() for one in some)
 
     @cached_property
-    def _workouts(self) -> list[str]:
+    def workouts(self) -> list[str]:
+        """The kinds of workout that were recorded."""
         return [channel for channel in self._streams if channel.startswith(WORKOUT)]
 
     @cached_property
-    def _evidence(self) -> dict[str, list[Samples]]:
-        found: dict[str, list[Samples]] = {name: [] for name in self._order}
+    def evidence(self) -> dict[str, list[Samples]]:
+        """The samples that prove that a class of devices was worn or carried."""
+        found: dict[str, list[Samples]] = {name: [] for name in self.order}
         for channel, by_device in self._streams.items():
             for name, samples in by_device.items():
                 # A phone beside the bed, or a plan to be in it, proves nothing.
-                if channel == INBED or (channel in (ASLEEP, AWAKE) and name not in self._wearable):
+                if channel == INBED or (channel in (ASLEEP, AWAKE) and name not in self.wearable):
                     continue
                 found[name] += samples
         return found
 
     @cached_property
-    def _spans(self) -> dict[tuple[str, str], tuple[int, int]]:
+    def spans(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """By channel and class of devices: from a day before the first record to a day after the last."""
         spans = {}
         for channel, by_device in self._streams.items():
             for name, samples in by_device.items():
@@ -103,7 +106,7 @@ class Minutes:
 
     def merged_amount(self, channel: str) -> np.ndarray:
         """Return the amount of each minute by the most trusted device that has something to say of it."""
-        devices = [name for name in self._recording._order if self._recording.has(channel, name)]
+        devices = [name for name in self._recording.order if self._recording.has(channel, name)]
         answers = []
         for device in devices:
             own = self._recorded(channel, device)
@@ -118,7 +121,7 @@ class Minutes:
         believed before a device that was only worn, which counts where its class recorded sleep within a day.
         """
         said = self._first(self._sleep_by_source())
-        for device in self._recording._order:
+        for device in self._recording.order:
             sleep = self._recording.samples(ASLEEP, device) + self._recording.samples(AWAKE, device)
             if sleep:
                 idle = np.isnan(said) & self._is_worn(device) & near(sleep, self._block, DAY)
@@ -133,7 +136,7 @@ class Minutes:
         session = np.zeros(self._block.count, bool)
         for one in self._recording.samples(ASLEEP) + self._recording.samples(AWAKE):
             session |= holds(one, self._block)
-        for device in self._recording._order:
+        for device in self._recording.order:
             inbed = self._recording.samples(INBED, device)
             if inbed:
                 idle = np.isnan(said) & ~session & self._is_worn(device) & near(inbed, self._block, DAY)
@@ -145,8 +148,8 @@ class Minutes:
         said = np.full(self._block.count, np.nan)
         for one in self._recording.samples(channel):
             said[holds(one, self._block)] = 1.0
-        for device in self._recording._order:
-            if any(self._recording.has(other, device) for other in self._recording._workouts):
+        for device in self._recording.order:
+            if any(self._recording.has(other, device) for other in self._recording.workouts):
                 said = np.where(np.isnan(said) & self._is_worn(device), 0.0, said)
         return said
 
@@ -163,14 +166,14 @@ class Minutes:
         minutes = np.arange(self._block.first, self._block.stop)
         for device in devices:
             if self._recording.has(channel, device):
-                first, last = self._recording._spans[channel, device]
+                first, last = self._recording.spans[channel, device]
                 idle = self._is_worn(device) & (minutes >= first) & (minutes <= last)
                 values = np.where(np.isnan(values) & idle, 0.0, values)
         return values
 
     def _is_worn(self, device: str) -> np.ndarray:
         if device not in self._worn:
-            self._worn[device] = near(self._recording._evidence[device], self._block, WORN)
+            self._worn[device] = near(self._recording.evidence[device], self._block, WORN)
         return self._worn[device]
 
     def _sleep_by_source(self) -> Iterator[np.ndarray]:

@@ -17,7 +17,7 @@ _FORM = re.compile(
 _SECONDS = {f"{second:02d}": second for second in range(60)}
 _EPOCH = date(1970, 1, 1).toordinal()
 _YEARS = (1971, 2105)  # whole seconds of these fit 32 bits
-_CACHED = 1 << 17  # minutes kept
+_CACHED = 1 << 13  # minutes kept
 
 
 class Timestamps:

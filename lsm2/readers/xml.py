@@ -39,11 +39,11 @@ class Prolog:
 
 
 class Cut(Exception):
-    """The document ends or breaks here: line, bytes read, and why."""
+    """The document ends or breaks at a line; the message says why."""
 
-    def __init__(self, line: int, position: int, reason: str) -> None:
+    def __init__(self, line: int, reason: str) -> None:
         super().__init__(reason)
-        self.line, self.position, self.reason = line, position, reason
+        self.line = line
 
 
 def read_prolog(read: Callable[[int], bytes], name: str) -> Prolog:
@@ -155,12 +155,9 @@ class Parser:
         self,
         name: str,
         start: Callable[[str, dict[str, str]], None],
-        end: Callable[[str], None] | None = None,
     ) -> None:
         parser = expat.ParserCreate("utf-8")
         parser.StartElementHandler = start
-        if end is not None:
-            parser.EndElementHandler = end
         parser.StartDoctypeDeclHandler = self._refuse
         parser.EntityDeclHandler = self._refuse
         self._name, self._parser = name, parser
@@ -206,7 +203,7 @@ class Parser:
         try:
             self._parser.Parse(data, last)
         except expat.ExpatError as error:
-            raise Cut(error.lineno, self.position, expat.ErrorString(error.code)) from error
+            raise Cut(error.lineno, expat.ErrorString(error.code)) from error
 
     def _clean(self, piece: bytes) -> bytes:
         """Replace what XML does not allow: control characters, references to them, broken UTF-8."""
