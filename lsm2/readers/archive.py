@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -15,7 +17,11 @@ from lsm2.readers.xml import Prolog, ReadError, read_prolog
 _ENTRIES = 200_000  # of an archive; an export with a route per workout has some thousands
 _CANDIDATES = 64  # documents looked into before giving up
 _RATIO, _LARGE = 200, 100_000_000  # records of XML shrink 20- to 60-fold, bombs a thousandfold
-_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)
+# What zipfile raises over damaged archives; OSError where they send it to places that are not there.
+_DAMAGE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError),
+    *(NotImplementedError, RuntimeError, OSError, ValueError),
+)
 # Folders of an Apple export whose many documents are something else.
 _ELSEWHERE = ("workout-routes", "electrocardiograms", "__macosx")
 
@@ -37,8 +43,8 @@ class Document:
 class Source:
     """A binary stream that says what is wrong with an archive in words."""
 
-    def __init__(self, stream: IO[bytes], name: str) -> None:
-        self._stream, self._name = stream, name
+    def __init__(self, stream: IO[bytes], name: str, damage: tuple[type[Exception], ...] = ()) -> None:
+        self._stream, self._name, self._damage = stream, name, damage
 
     def read(self, count: int) -> bytes:
         """Return up to `count` bytes, none at the end.
@@ -48,7 +54,7 @@ class Source:
         """
         try:
             return self._stream.read(count)
-        except _DAMAGE as error:
+        except self._damage as error:
             raise DamageError(
                 f"{self._name}: the archive is damaged ({error}). Copy the file again, or export it anew."
             ) from error
@@ -77,8 +83,7 @@ def open_document(path: Path, root: str) -> Iterator[Document]:
         with _archive(path) as archive:
             member = _in_archive(archive, path, root)
             name = f"{path}, member {member.filename!r}"
-            with archive.open(member) as raw:
-                stream = Source(raw, name)
+            with _opened(archive, member, name) as stream:
                 prolog = read_prolog(stream.read, name)
                 yield Document(name, stream, member.file_size, prolog)
         return
@@ -121,13 +126,23 @@ def _only(found: list[Path], where: str, root: str) -> Path:
 def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
-    except (*_DAMAGE, OSError, ValueError) as error:
+    except _DAMAGE as error:
         raise ReadError(
             f"{path}: is no whole zip archive ({error}). It may be cut short: copy it again, "
             "or export it anew."
         ) from error
     with archive:
         yield archive
+
+
+@contextmanager
+def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) -> Iterator[Source]:
+    try:
+        stream = archive.open(member)
+    except _DAMAGE as error:
+        raise DamageError(f"{name}: cannot be opened ({error}). Copy the archive again.") from error
+    with stream:
+        yield Source(stream, name, damage=_DAMAGE)
 
 
 def _in_archive(archive: zipfile.ZipFile, path: Path, root: str) -> zipfile.ZipInfo:
@@ -145,15 +160,11 @@ def _in_archive(archive: zipfile.ZipFile, path: Path, root: str) -> zipfile.ZipI
         _check_entry(entry, path)
         name = f"{path}, member {entry.filename!r}"
         try:
-            stream = archive.open(entry)
-        except _DAMAGE as error:
-            raise ReadError(f"{name}: cannot be opened ({error}). Copy the archive again.") from error
-        with stream:
-            try:
-                if _root_of(Source(stream, name), name) == root:
+            with _opened(archive, entry, name) as stream:
+                if _root_of(stream, name) == root:
                     found[entry.filename] = entry
-            except DamageError as error:
-                damage = damage or error
+        except DamageError as error:
+            damage = damage or error
     if damage and not found:
         raise damage
     chosen = _only([cast(Path, name) for name in found], str(path), root)
