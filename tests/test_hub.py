@@ -11,6 +11,7 @@ import json
 import multiprocessing
 import os
 import re
+import shutil
 import socket
 import sys
 import tempfile
@@ -547,11 +548,13 @@ def test_a_transfer_that_is_cut_for_ever(
     assert client.run(load, "org/model").get() == lsm2.load_model(folder, device="cpu").hash
 
 
-def test_two_processes_at_once(server: Hub, client: Client, release: Path, cache: Path) -> None:
+def test_several_processes_at_once(server: Hub, client: Client, release: Path, cache: Path) -> None:
     commit = server.add("org/model", release)
     outcomes = [client.start(load, "org/model") for _ in range(3)]
     assert [outcome().get() for outcome in outcomes] == [lsm2.load_model(release, device="cpu").hash] * 3
     assert [p.name for p in (cache / "models--org--model" / "lsm2").iterdir()] == [commit]
+    weights = [r for r in server.log if r.method == "GET" and r.path.endswith("model.ckpt")]
+    assert len(weights) == 1, "downloaded more than once"
 
 
 def test_the_first_of_two_conversions_stays(tmp_path: Path, native: Path) -> None:
@@ -578,6 +581,8 @@ def test_a_cache_that_cannot_be_written(server: Hub, client: Client, release: Pa
     server.add("org/model", release)
     client.run(download_by_hand, "org/model").get()
     (cache / "models--org--model" / "lsm2").write_text("in the way")
+    shutil.rmtree(cache / ".locks")
+    (cache / ".locks").write_text("in the way")
     outcome = client.run(load, "org/model")
     assert outcome.get() == lsm2.load_model(release, device="cpu").hash
     assert [text for text in outcome.warned if "cannot write" in text and "cache_dir=" in text]

@@ -13,8 +13,12 @@ import re
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from filelock import FileLock
 
 from lsm2.checkpoint import openmhc
 from lsm2.checkpoint.native import CARD, CONFIG, WEIGHTS
@@ -111,18 +115,38 @@ def fetch(hub: HubName, *, cache_dir: str | Path | None = None, local_files_only
 
     cache = Path(cache_dir or constants.HF_HUB_CACHE).expanduser()
     storage = cache / f"models--{hub.repo.replace('/', '--')}"
-    commit = _cached_commit(storage, hub.revision)
-    folder = _cached_checkpoint(hub, storage, commit) if commit else None
-    if folder is not None:
-        return folder
-    if local_files_only or _is_offline():
+    found = _in_cache(hub, storage)
+    if found is not None and found[1]:
+        return found[0]
+    if found is None and (local_files_only or _is_offline()):
         reason = "local_files_only=True" if local_files_only else "HF_HUB_OFFLINE is set"
         raise FileNotFoundError(
             f"{hub} is not, or not completely, in the hub cache {cache}, and nothing may be downloaded "
             f"({reason}). Load it once with a connection, or give the cache that has it as cache_dir="
         )
-    snapshot, native = _download(hub, cache)
-    return snapshot if native else _converted(snapshot, storage)
+    with _alone(storage):
+        folder, ours = _in_cache(hub, storage) or _download(hub, cache)  # another may have been first
+        return folder if ours else _converted(folder, storage)
+
+
+@contextmanager
+def _alone(storage: Path) -> Iterator[None]:
+    """Let one process at a time work on a repository, where the cache can be written. Old clients take away
+    and make anew what another process reads.
+    """
+    lock = FileLock(storage.parent / ".locks" / storage.name / "lsm2.lock")
+    held = False
+    try:
+        Path(lock.lock_file).parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        held = True
+    except (OSError, NotImplementedError):
+        pass  # what cannot be written is told below, in the words of what was to be written
+    try:
+        yield
+    finally:
+        if held:
+            lock.release()
 
 
 def _is_offline() -> bool:
@@ -144,18 +168,21 @@ def _cached_commit(storage: Path, revision: str) -> str | None:
     return commit if _COMMIT.fullmatch(commit) else None
 
 
-def _cached_checkpoint(hub: HubName, storage: Path, commit: str) -> Path | None:
-    """The checkpoint of a commit if the cache holds all of it; a whole release is converted."""
+def _in_cache(hub: HubName, storage: Path) -> tuple[Path, bool] | None:
+    """The checkpoint of a revision if the cache holds all of it, and whether it is in our own form."""
+    commit = _cached_commit(storage, hub.revision)
+    if commit is None:
+        return None
     ready = storage / "lsm2" / commit
     if _is_whole(ready):
-        return ready
+        return ready, True
     snapshot = storage / "snapshots" / commit
     names = [path.relative_to(snapshot).as_posix() for path in snapshot.rglob("*") if path.is_file()]
     try:
-        native, _ = _files(hub, snapshot, names)
+        ours, _ = _files(hub, snapshot, names)
     except (FileNotFoundError, ValueError):
         return None
-    return snapshot if native else _converted(snapshot, storage)
+    return snapshot, ours
 
 
 def _is_whole(folder: Path) -> bool:
@@ -166,7 +193,7 @@ def _download(hub: HubName, cache: Path) -> tuple[Path, bool]:
     """Bring the files of a checkpoint into the cache, the weights last: where they are, the rest is too.
 
     Returns:
-        The snapshot's folder, and whether it holds our own form (else a release).
+        The snapshot's folder, and whether it is in our own form (else a release).
     """
     from huggingface_hub import HfApi
 
@@ -191,7 +218,7 @@ def _download(hub: HubName, cache: Path) -> tuple[Path, bool]:
     snapshot = Path(where)
     if snapshot.name != commit:  # the branch moved in between
         commit, names = listing(snapshot.name)
-    native, wanted = _files(hub, snapshot, names)
+    ours, wanted = _files(hub, snapshot, names)
     for name in wanted:
         attempt(
             api.hf_hub_download,
@@ -201,7 +228,7 @@ def _download(hub: HubName, cache: Path) -> tuple[Path, bool]:
             cache_dir=cache,
             subject=f"{name} of {hub}",
         )
-    return snapshot, native
+    return snapshot, ours
 
 
 def _files(hub: HubName, folder: Path, names: list[str]) -> tuple[bool, list[str]]:
@@ -219,8 +246,8 @@ def _files(hub: HubName, folder: Path, names: list[str]) -> tuple[bool, list[str
         FileNotFoundError: A file is missing; says which, and what there is.
         CheckpointError: The manifest is damaged.
     """
-    native = CONFIG in names and _is_our_config(folder / CONFIG)
-    if native:
+    ours = CONFIG in names and _is_our_config(folder / CONFIG)
+    if ours:
         extras = [n for n in names if n.startswith(("probes/", "intervals")) or n == CARD]
         wanted = [*sorted(extras), CONFIG, WEIGHTS]
     elif MANIFEST in names:
@@ -238,7 +265,7 @@ def _files(hub: HubName, folder: Path, names: list[str]) -> tuple[bool, list[str
     missing = [name for name in wanted if name not in names]
     if missing:
         raise FileNotFoundError(f"{hub} lacks {', '.join(missing)}; it has {_listed(names)}")
-    return native, wanted
+    return ours, wanted
 
 
 def _listed(names: list[str], most: int = 20) -> str:
