@@ -295,8 +295,8 @@ class Model:
             The address of the commit (or pull request).
 
         Raises:
-            FileNotFoundError: The hub knows no such account, or the token does not reach it.
-            PermissionError: The token may not write there.
+            ValueError: ``repo_id`` is not of the form ``"account/name"``.
+            PermissionError: There is no such account, no token, or one that may not write there.
             ConnectionError: The hub cannot be reached.
         """
         from lsm2.checkpoint.hub import push

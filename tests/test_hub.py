@@ -27,7 +27,7 @@ import pytest
 
 import lsm2
 from lsm2.checkpoint import hub, load_checkpoint, openmhc, transfer
-from lsm2.checkpoint.hub import HubName, parse
+from lsm2.checkpoint.hub import CONVERTED, HubName, parse
 from tests.conftest import tiny_model
 from tests.dense import write_release
 from tests.hub_server import Hub, read_folder
@@ -312,7 +312,7 @@ def test_a_release_is_converted_once(server: Hub, client: Client, release: Path,
     assert {r.path.split("/")[-1] for r in server.log if r.method == "GET" and "/resolve/" in r.path} == {
         "openmhc_manifest.json", "README.md", "normalization_stats.json", "model.ckpt",
     }  # fmt: skip
-    folder = cache / "models--org--release" / "lsm2" / commit
+    folder = cache / "models--org--release" / CONVERTED / commit
     assert sorted(p.name for p in folder.iterdir()) == ["README.md", "config.json", "model.safetensors"]
     assert [p.name for p in folder.parent.iterdir()] == [commit]
     assert folder.stat().st_mode & 0o777 == 0o755
@@ -378,7 +378,7 @@ def test_cache_dir(server: Hub, client: Client, release: Path, tmp_path: Path, c
     commit = server.add("org/model", release)
     mine = tmp_path / "mine"
     folder = client.run(fetch, "org/model", cache_dir=mine).get()
-    assert folder == str(mine / "models--org--model" / "lsm2" / commit)
+    assert folder == str(mine / "models--org--model" / CONVERTED / commit)
     assert not cache.exists()
     elsewhere = client.but(HF_HUB_CACHE=str(mine), HF_HUB_OFFLINE="1")
     assert elsewhere.run(fetch, "org/model").get() == folder
@@ -552,7 +552,7 @@ def test_several_processes_at_once(server: Hub, client: Client, release: Path, c
     commit = server.add("org/model", release)
     outcomes = [client.start(load, "org/model") for _ in range(3)]
     assert [outcome().get() for outcome in outcomes] == [lsm2.load_model(release, device="cpu").hash] * 3
-    assert [p.name for p in (cache / "models--org--model" / "lsm2").iterdir()] == [commit]
+    assert [p.name for p in (cache / "models--org--model" / CONVERTED).iterdir()] == [commit]
     weights = [r for r in server.log if r.method == "GET" and r.path.endswith("model.ckpt")]
     assert len(weights) == 1, "downloaded more than once"
 
@@ -573,14 +573,14 @@ def test_an_interrupted_conversion_leaves_nothing(
 ) -> None:
     server.add("org/model", release)
     client.run(fail_to_convert, "org/model").get()
-    assert not list((cache / "models--org--model" / "lsm2").iterdir())
+    assert not list((cache / "models--org--model" / CONVERTED).iterdir())
     assert client.run(load, "org/model", local_files_only=True).get() == lsm2.load_model(release).hash
 
 
 def test_a_cache_that_cannot_be_written(server: Hub, client: Client, release: Path, cache: Path) -> None:
     server.add("org/model", release)
     client.run(download_by_hand, "org/model").get()
-    (cache / "models--org--model" / "lsm2").write_text("in the way")
+    (cache / "models--org--model" / CONVERTED).write_text("in the way")
     shutil.rmtree(cache / ".locks")
     (cache / ".locks").write_text("in the way")
     outcome = client.run(load, "org/model")

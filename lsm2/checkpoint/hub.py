@@ -30,6 +30,8 @@ HUB_NAMES = {
     "openmhc-weekly": "MyHeartCounts/openmhc-lsm2-weekly",
 }
 """Short names of repositories."""
+CONVERTED = "lsm2-1"
+"""Folder of converted releases beside a repository's snapshots; the number is that of what `convert` writes."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"(?!-)[^\s\\~^:?*\[\x00-\x20]+")
@@ -93,7 +95,7 @@ def fetch(hub: HubName, *, cache_dir: str | Path | None = None, local_files_only
 
     A revision that is in the cache is taken from there without a request. So a branch such as ``main`` means
     its state when it was first loaded; another revision, or an emptied cache, gets a newer one. An OpenMHC
-    release is converted to our own form once, into ``lsm2/<commit>`` beside the snapshots of the cache.
+    release is converted to our own form once, into ``lsm2-1/<commit>`` beside the snapshots of the cache.
 
     Args:
         hub: Repository and revision, from :func:`parse`.
@@ -173,7 +175,7 @@ def _in_cache(hub: HubName, storage: Path) -> tuple[Path, bool] | None:
     commit = _cached_commit(storage, hub.revision)
     if commit is None:
         return None
-    ready = storage / "lsm2" / commit
+    ready = storage / CONVERTED / commit
     if _is_whole(ready):
         return ready, True
     snapshot = storage / "snapshots" / commit
@@ -251,7 +253,7 @@ def _files(hub: HubName, folder: Path, names: list[str]) -> tuple[bool, list[str
         extras = [n for n in names if n.startswith(("probes/", "intervals")) or n == CARD]
         wanted = [*sorted(extras), CONFIG, WEIGHTS]
     elif MANIFEST in names:
-        manifest = openmhc._read_manifest(folder / MANIFEST) or {}
+        manifest = openmhc.read_manifest(folder / MANIFEST) or {}
         parts = (manifest.get(key) for key in ("normalization_stats", "checkpoint"))
         wanted = [MANIFEST, *(str(PurePosixPath(part)) for part in parts if part)]
     else:
@@ -282,8 +284,8 @@ def _is_our_config(path: Path) -> bool:
 
 
 def _converted(release: Path, storage: Path) -> Path:
-    """A release in our own form, in ``storage/lsm2/<commit>``; where that cannot be written, the release."""
-    target = storage / "lsm2" / release.name
+    """A release in our own form, in ``lsm2-1/<commit>``; where that cannot be written, the release itself."""
+    target = storage / CONVERTED / release.name
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix=f".{release.name}.", dir=target.parent))

@@ -169,11 +169,9 @@ def load_checkpoint(directory: str | Path) -> tuple[AIM, CheckpointConfig]:
         tensors = load_file(path)
     except SafetensorError as error:
         raise CheckpointError(f"{path} is damaged or cut short ({error}); get the checkpoint again") from None
-    with torch.device("meta"):
-        model = AIM(config.network)
+    model = AIM(config.network)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     check_tensors(f"{path} does not match its {CONFIG}", tensors, wanted)
-    model = AIM(config.network)
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return model.eval(), config
 

@@ -103,7 +103,7 @@ def find_release(path: Path) -> Release:
         CheckpointError: The manifest is damaged, of another kind or version, or names files outside.
     """
     folder = path if path.is_dir() else path.parent
-    manifest = _read_manifest(folder / MANIFEST)
+    manifest = read_manifest(folder / MANIFEST)
     if path.is_dir() and manifest is None:
         path = next(iter(path.glob("*.ckpt")))
     if manifest is not None and (path.is_dir() or path.name == manifest["checkpoint"]):
@@ -121,7 +121,12 @@ def find_release(path: Path) -> Release:
     return Release(checkpoint or path, statistics, folder / CARD, provenance)
 
 
-def _read_manifest(path: Path) -> dict[str, Any] | None:
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """Read and check a manifest; None where there is none.
+
+    Raises:
+        CheckpointError: It is damaged, of another kind or version, or names files outside of its folder.
+    """
     if not path.is_file():
         return None
     manifest = _read_json(path)
