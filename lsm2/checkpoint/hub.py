@@ -31,7 +31,7 @@ HUB_NAMES = {
 }
 """Short names of repositories."""
 CONVERTED = "lsm2-1"
-"""Folder of converted releases beside a repository's snapshots; the number is that of what `convert` writes."""
+"""Folder of converted releases beside a repository's snapshots; the number is that of `convert`'s form."""
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 _REVISION = re.compile(r"(?!-)[^\s\\~^:?*\[\x00-\x20]+")
