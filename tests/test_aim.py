@@ -225,3 +225,27 @@ def test_perfect_answers_have_no_loss() -> None:
 def test_config_refuses_what_does_not_fit(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field if field != "decoder_dim" else "decoder"):
         tiny_config(**{field: value})
+
+
+@pytest.mark.parametrize("decoder", ["cross", "self"])
+def test_mean_imputation_is_the_same_network_on_a_filled_recording(decoder: str) -> None:
+    imputes, inherits = (tiny_network(decoder=decoder, missing=how) for how in ("impute", "inherit"))
+    imputes.load_state_dict(inherits.state_dict())
+    values, observed, start = days()
+    mean = inherits.normaliser.denormalise(torch.zeros_like(values))
+    filled = torch.where(observed, values, mean)
+    asked = torch.zeros(len(values), inherits.config.tokens, dtype=torch.bool)
+    asked[:, ::7] = True
+    minutes = asked.unflatten(1, (inherits.config.channels, -1)).repeat_interleave(10, -1)
+    with torch.no_grad():
+        ours = imputes.reconstruct(torch.where(observed, values, torch.nan), observed, start, asked)
+        theirs = inherits.reconstruct(filled, observed | ~minutes, start, asked)
+        whole = imputes.pool(imputes.encode(values, observed, start), len(values))
+        same = inherits.pool(inherits.encode(filled, torch.ones_like(observed), start), len(values))
+        hidden = minutes & observed
+        drawn = imputes.reconstruct_hidden(values, observed, hidden, start, 0.0)
+        changed = torch.where(hidden, values + 1000, values)
+        again = imputes.reconstruct_hidden(changed, observed, hidden, start, 0.0)
+    assert torch.equal(ours.mean, theirs.mean) and torch.equal(ours.median, theirs.median)
+    assert torch.equal(whole, same)
+    assert torch.equal(drawn.mean, again.mean)

@@ -74,6 +74,10 @@ class AIMConfig(BaseModel):
     """Patches on each side whose visible mean a query sees."""
     read_out: Literal["value", "mean_and_median"] = "value"
     """``value``: one number a minute; ``mean_and_median``: the mean in own units and the median."""
+    missing: Literal["inherit", "impute"] = "inherit"
+    """``inherit``: what the recording lacks stays masked (AIM). ``impute``: it is taken for observed at the
+    channel's mean, in training and use, as the LSM-1-style autoencoder does that AIM is compared with.
+    """
     all_minutes_required: tuple[int, ...] = ()
     """Channels whose token counts as observed only with every minute observed (else: any minute)."""
     observed_share_pooling: bool = True

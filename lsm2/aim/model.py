@@ -131,9 +131,20 @@ class AIM(nn.Module):
         inputs = torch.cat([patches, flags.to(z.dtype)], dim=-1) if config.minute_flags else patches
         return Tokens(inputs, share, token_visible)
 
+    def _given(self, values: Tensor, observed: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and visible minutes, without those that are hidden (bool, broadcast to ``values``)."""
+        if self.config.missing == "inherit":
+            return values, observed & ~hidden
+        mean = self.normaliser.denormalise(torch.zeros_like(values))
+        return torch.where(observed, values, mean), (~hidden).expand_as(observed)
+
     def encode(self, values: Tensor, observed: Tensor, start: Tensor) -> Encoded:
         """Encode observed tokens only, packed: exact, since a missing token is attended by none."""
-        tokens = self.tokenise(values, observed)
+        nothing = torch.zeros((), dtype=torch.bool, device=observed.device)
+        return self._encode(*self._given(values, observed, nothing), start)
+
+    def _encode(self, values: Tensor, visible: Tensor, start: Tensor) -> Encoded:
+        tokens = self.tokenise(values, visible)
         day, token = tokens.visible.nonzero(as_tuple=True)
         lengths = tuple(tokens.visible.sum(1).tolist())
         x = self.patch_embed(tokens.inputs[day, token].to(self.patch_embed.weight.dtype))
@@ -180,11 +191,15 @@ class AIM(nn.Module):
 
         Windows without an observed token get NaN.
         """
-        encoded = self.encode(values, observed, start)
+        wanted = asked.unflatten(1, (self.config.channels, -1)).repeat_interleave(
+            self.config.patch_minutes, -1
+        )
+        values, visible = self._given(values, observed, wanted & ~observed)
+        encoded = self._encode(values, visible, start)
         day, token = asked.nonzero(as_tuple=True)
         memory = self.encoder_to_decoder(encoded.output)
         context = (
-            build_context(values, observed, self.config, self.normaliser) if self.config.correction else None
+            build_context(values, visible, self.config, self.normaliser) if self.config.correction else None
         )
         if self.config.decoder == "cross":
             x = self._queries(day, token, start[day], context)
@@ -205,7 +220,6 @@ class AIM(nn.Module):
         The encoder does not see the union of the inherited mask (``~observed``) and the artificial mask
         (``hidden``).
         """
-        visible = observed & ~hidden
         target = (
             (observed & hidden).unflatten(-1, (self.config.slots, -1)).any(-1).flatten(1)
         )  # (days, tokens)
@@ -214,6 +228,7 @@ class AIM(nn.Module):
         )  # no target: they weigh nothing
         target.view(-1)[spare] = True
         day, token = target.nonzero(as_tuple=True)
+        values, visible = self._given(values, observed, hidden)
         output, kept, kept_visible = self.encode_padded(values, visible, start, drop_fraction)
         memory = self.encoder_to_decoder(output)
         context = (
