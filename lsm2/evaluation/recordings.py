@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,18 +16,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from lsm2.channels import Channel
-from lsm2.days import DAY, Days, read_days, worn
+from lsm2.days import DAY, Days, read_days
 
 if TYPE_CHECKING:
     from lsm2.training.config import PretrainConfig
-    from lsm2.training.sources import Source
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.floating]
 IntArray = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recordings:
     """Days of several people, each person's in order of date.
 
@@ -72,6 +73,20 @@ class Recordings:
     def day_number(self) -> IntArray:
         """(days,) days since 1970-01-01, so that minutes of a person lie on one line."""
         return self.date.astype("datetime64[D]").astype(np.int64)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that any change of people, days, channels or values changes."""
+        people = "\n".join(map(str, self.participants[self.person]))
+        digest = hashlib.sha256("\n".join([self.dataset, *self.names, people]).encode())
+        digest.update(self.day_number.tobytes())
+        digest.update(np.packbits(self.observed).tobytes())
+        digest.update(np.nan_to_num(self.values, nan=0.0).tobytes())
+        return digest.hexdigest()[:16]
+
+    def people_taken(self, chosen: npt.NDArray[np.generic]) -> Recordings:
+        """The days of some people, by their positions; participants keep theirs."""
+        return self.take(np.isin(self.person, chosen))
 
     def usable(self, minutes: int = 360) -> BoolArray:
         """(days,) days with a value of any channel in at least ``minutes`` minutes."""
@@ -165,50 +180,39 @@ def read_recordings(
         FileNotFoundError: A file of the configuration is not there.
         ValueError: The split file does not know a source.
     """
-    from lsm2.training.sources import draw_split, load_source, read_splits
+    from lsm2.training.sources import load_source, split_people
 
-    splits = read_splits(directory / config.splits) if config.splits else None
     first_of_file = {source.file: source for source in reversed(config.sources)}
     for source in config.sources:
         if source is not first_of_file[source.file]:
             continue
-        if splits is None:
-            people = load_source(source, directory)["participant_id"].unique().tolist()
-            of_split = draw_split(people, config.seed, config.valid_fraction)[split]
-        else:
-            name = source.name if source.name in splits else Path(source.file).stem
-            if name not in splits:
-                raise ValueError(f"{config.splits} has no people for source {source.name!r}; add them")
-            of_split = splits[name][split]
-        frame = load_source(source, directory, of_split)
+        frame = load_source(source, directory, split_people(source, config, directory, split))
         if not frame.empty:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", UserWarning)  # a source may hold columns that are no channel
                 days = read_days(frame, config.schema_of_channels(), units=source.units)
-            yield _from_days(days, source)
+            yield from_days(days, source.name, nonwear=source.nonwear)
 
 
-def _from_days(days: Days, source: Source) -> Recordings:
-    """The worn minutes of the recorded channels; a logged night counts as worn."""
-    names = days.schema.names
-    values = days.values.copy()
-    on = np.ones((len(days), DAY), dtype=bool)
-    if source.nonwear == "zero_runs" and "heart_rate" in names:  # which is of another device
-        others = days.values.copy()
-        others[:, names.index("heart_rate")] = np.nan
-        on = worn(replace(days, values=others))
-    elif source.nonwear != "none":
-        on = worn(days)
-    needs_wear = [i for i, c in enumerate(days.schema.channels) if c.kind == "count" or c.family == "energy"]
-    if "sleep_asleep" in names:
-        asleep = values[:, names.index("sleep_asleep")]  # (days, 1440), a view
-        on |= asleep == 1
-        asleep[(asleep == 0) & ~on] = np.nan
-    for channel in needs_wear:
-        values[:, channel][~on] = np.nan
+def from_days(
+    days: Days, dataset: str, *, nonwear: Literal["auto", "zero_runs", "none"] = "auto"
+) -> Recordings:
+    """The worn minutes of the recorded channels; a logged night counts as worn.
+
+    Args:
+        days: Days of a frame.
+        dataset: Name, for tables and seeds.
+        nonwear: How unworn minutes are told; see :class:`lsm2.training.sources.Source`.
+    """
+    from lsm2.training.sources import worn_values
+
+    values, on = worn_values(days, nonwear)
+    for position, channel in enumerate(days.schema.channels):
+        if channel.kind == "count" or channel.family == "energy":
+            values[:, position][~on] = np.nan
     kept = np.flatnonzero(~np.isnan(values).all(axis=(0, 2)))
     return Recordings(
-        source.name,
+        dataset,
         tuple(days.schema.channels[i] for i in kept),
         days.participants,
         days.person.astype(np.int64),

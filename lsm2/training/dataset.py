@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from torch import Tensor
 
 from lsm2.aim import Normalisation
 from lsm2.channels import CHANNELS, Schema
-from lsm2.days import Days, read_days, worn
+from lsm2.days import read_days
 from lsm2.training.config import PretrainConfig
-from lsm2.training.sources import Source, Split, draw_split, load_source, read_splits
+from lsm2.training.sources import Split, load_source, split_people, worn_values
 
 _MINUTES = 1440
 
@@ -48,16 +48,6 @@ class Recordings:
         return ~np.isnan(self.values[rows]) & (self.worn[rows][:, None, :] | ~self.needs_wear[:, None])
 
 
-def _worn(source: Source, days: Days) -> np.ndarray:
-    if source.nonwear == "none":
-        return np.ones((len(days), _MINUTES), dtype=bool)
-    if source.nonwear == "zero_runs" and "heart_rate" in days.schema.names:
-        values = days.values.copy()
-        values[:, days.schema.index("heart_rate")] = np.nan  # of another device
-        days = replace(days, values=values)
-    return worn(days)
-
-
 def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Recordings:
     """Read all sources' people of one split.
 
@@ -66,26 +56,20 @@ def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Re
         ValueError: A source has no people in the split file, or no day is usable.
     """
     schema = config.schema_of_channels()
-    splits = read_splits(directory / config.splits) if config.splits else {}
     parts: list[Recordings] = []
     days_before = 0
     # A person of one file is one person, however many sources read it.
     numbers: dict[tuple[str, Any], int] = {}
     needs_wear = np.array([c.kind == "count" or c.family == "energy" for c in schema.channels])
-    sleep = [schema.index(name) for name in ("sleep_asleep",) if name in schema.names]
     for number, source in enumerate(config.sources):
-        people = _people(source, splits, config, directory, split)
+        people = split_people(source, config, directory, split)
         frame = load_source(source, directory, people)
         if frame.empty:
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # unknown columns of a source are expected
             days = read_days(frame, schema, units=source.units)
-        on = _worn(source, days)
-        values = days.values.copy()
-        for channel in sleep:
-            on = on | (values[:, channel] == 1)  # a logged night was worn
-            values[:, channel][(values[:, channel] == 0) & ~on] = np.nan
+        values, on = worn_values(days, source.nonwear)
         parts.append(
             Recordings(
                 values=values,
@@ -107,23 +91,6 @@ def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Re
 
     fields = {name: joined(name) for name in ("values", "worn", "next_day", "person", "source")}
     return Recordings(**fields, needs_wear=needs_wear)
-
-
-def _people(
-    source: Source,
-    splits: dict[str, dict[Split, list[str]]],
-    config: PretrainConfig,
-    directory: Path,
-    split: Split,
-) -> list[str]:
-    if not config.splits:
-        everyone = load_source(source, directory)["participant_id"].unique().tolist()
-        return draw_split(everyone, config.seed, config.valid_fraction)[split]
-    # Sources that read one file in two ways share its people.
-    name = source.name if source.name in splits else Path(source.file).stem
-    if name not in splits:
-        raise ValueError(f"{config.splits} has no people for source {source.name!r}; it has {sorted(splits)}")
-    return splits[name][split]
 
 
 def normalise(config: PretrainConfig, schema: Schema, train: Recordings) -> tuple[Normalisation, ...]:

@@ -5,14 +5,19 @@ which split.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from lsm2.days import DAY, Days, worn
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from lsm2.training.config import PretrainConfig
 
 Split = Literal["train", "valid", "test"]
 
@@ -85,6 +90,47 @@ def draw_split(participants: list[str], seed: int, valid_fraction: float) -> dic
     order = [participants[i] for i in np.random.default_rng(seed).permutation(len(participants))]
     valid = round(len(order) * valid_fraction)
     return {"valid": order[:valid], "test": [], "train": order[valid:]}
+
+
+def split_people(source: Source, config: PretrainConfig, directory: Path, split: Split) -> list[str]:
+    """Participants of one split of a source.
+
+    Sources that read one file in two ways share its people: a source that the split file does not name goes
+    by the name of its file.
+
+    Raises:
+        ValueError: The split file knows neither.
+    """
+    if not config.splits:
+        everyone = load_source(source, directory)["participant_id"].unique().tolist()
+        return draw_split(everyone, config.seed, config.valid_fraction)[split]
+    splits = read_splits(directory / config.splits)
+    name = source.name if source.name in splits else Path(source.file).stem
+    if name not in splits:
+        raise ValueError(f"{config.splits} has no people for source {source.name!r}; it has {sorted(splits)}")
+    return splits[name][split]
+
+
+def worn_values(days: Days, nonwear: Literal["auto", "zero_runs", "none"]) -> tuple[np.ndarray, np.ndarray]:
+    """Values (days, channels, 1440) and when the device was worn (days, 1440), by a source's ``nonwear``.
+
+    A logged night counts as worn; awake minutes of a log are missing where nothing was worn.
+    """
+    names = days.schema.names
+    values = days.values.copy()
+    if nonwear == "none":
+        on = np.ones((len(days), DAY), dtype=bool)
+    elif nonwear == "zero_runs" and "heart_rate" in names:
+        others = days.values.copy()
+        others[:, names.index("heart_rate")] = np.nan  # of another device
+        on = worn(replace(days, values=others))
+    else:
+        on = worn(days)
+    if "sleep_asleep" in names:
+        asleep = values[:, names.index("sleep_asleep")]  # (days, 1440), a view
+        on = on | (asleep == 1)
+        asleep[(asleep == 0) & ~on] = np.nan
+    return values, on
 
 
 def load_source(source: Source, directory: Path, participants: list[str] | None = None) -> pd.DataFrame:
