@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lsm2.channels import CHANNELS
 from lsm2.evaluation import (
     BASELINES,
     PROTOCOLS,
@@ -26,6 +25,7 @@ from lsm2.evaluation import (
     baseline_method,
     bootstrap_mean,
     channel_scales,
+    choose_protocols,
     error_ratios,
     hide_blocks,
     hide_family,
@@ -44,52 +44,11 @@ from lsm2.evaluation import (
 )
 from lsm2.training.config import PretrainConfig
 
-NAN = np.nan
+from .evaluation_data import NAN, noise, recordings, runs, sparse, with_gaps, write_cohort
 
-
-def recordings(
-    values: np.ndarray,
-    channels: tuple[str, ...] = ("heart_rate",),
-    person: list[int] | None = None,
-    dates: list[str] | None = None,
-    dataset: str = "made",
-) -> Recordings:
-    """Recordings of ``values`` (days, channels, 1440): one person, consecutive days unless said otherwise."""
-    days = len(values)
-    person = [0] * days if person is None else person
-    first = np.datetime64("2020-01-06", "D")
-    date = first + np.arange(days) if dates is None else np.array(dates, dtype="datetime64[D]")
-    participants = pd.Index([f"p{i}" for i in range(max(person) + 1)])
-    return Recordings(
-        dataset,
-        tuple(CHANNELS[name] for name in channels),
-        participants,
-        np.array(person, dtype=np.int64),
-        date,
-        values.astype(np.float32),
-    )
-
-
-def noise(days: int, channels: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(50, 90, (days, channels, 1440))
-
-
-def with_gaps(days: int, channels: int, seed: int, share: float = 0.3) -> np.ndarray:
-    """Values with inherited gaps: single minutes and whole stretches."""
-    random = np.random.default_rng(seed)
-    values = noise(days, channels, seed)
-    values[random.random(values.shape) < share / 3] = NAN
-    for day in range(days):
-        for channel in range(channels):
-            start = random.integers(0, 1200)
-            values[day, channel, start : start + int(share * 720)] = NAN
-    return values
-
-
-def runs(flags: np.ndarray) -> list[tuple[int, int]]:
-    """Start and stop of each run of True."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(int), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+DRAWN_FROM_FEW = ("2 families", "half of families")
+"""Protocols whose draws may agree by chance; "1 family" and "intensity_failure" draw nothing."""
+FEW = choose_protocols(["10 min", "30 min", "60 min", "180 min", "random 80 %", "1 family"])
 
 
 class TestRecordings:
@@ -138,31 +97,40 @@ class TestProtocols:
     @pytest.mark.parametrize("name", list(PROTOCOLS))
     @pytest.mark.parametrize("seed", range(4))
     def test_only_observed_minutes_of_chosen_days_are_hidden(self, name: str, seed: int) -> None:
-        part = recordings(with_gaps(6, 2, seed), channels=("heart_rate", "steps"), person=[0] * 4 + [1] * 2)
+        part = recordings(
+            with_gaps(6, 3, seed, share=0.1),
+            channels=("heart_rate", "steps", "hrv_rmssd"),
+            person=[0] * 4 + [1] * 2,
+        )
         days = np.array([True, True, False, True, True, True])
-        rounds = [hide(part, days, seed=seed) for hide in PROTOCOLS[name]]
+        protocol = PROTOCOLS[name]
+        rounds = [hide(part, days, seed=seed) for hide in protocol.rounds]
         assert np.any(rounds)
         for hidden in rounds:
             assert hidden.shape == part.values.shape
             assert hidden.dtype == bool
             assert not (hidden & ~part.observed).any()
-            assert not hidden[~days].any()
+            scored = protocol.scored(name, part, hidden)
+            assert tuple(scored) == protocol.results(name)
+            for cells in scored.values():
+                assert not cells[~days].any()
+                assert not (cells & ~hidden).any()
 
     @pytest.mark.parametrize("name", list(PROTOCOLS))
     def test_the_same_seed_hides_the_same_and_another_does_not(self, name: str) -> None:
         part = recordings(with_gaps(6, 3, 5), channels=("heart_rate", "steps", "hrv_rmssd"))
         days = np.ones(6, dtype=bool)
-        for hide in PROTOCOLS[name]:
+        for hide in PROTOCOLS[name].rounds:
             first = hide(part, days, seed=1)
             assert np.array_equal(first, hide(part, days, seed=1))
-            if name != "family":  # which leaves nothing to chance
+            if first.any() and name not in ("1 family", "intensity_failure", *DRAWN_FROM_FEW):
                 assert not np.array_equal(first, hide(part, days, seed=2))
 
     @pytest.mark.parametrize("name", list(PROTOCOLS))
     def test_what_is_hidden_does_not_depend_on_other_people(self, name: str) -> None:
         part = recordings(with_gaps(8, 2, 2), channels=("heart_rate", "steps"), person=[0] * 4 + [1] * 4)
         alone = part.take(part.person == 1)
-        for hide in PROTOCOLS[name]:
+        for hide in PROTOCOLS[name].rounds:
             both = hide(part, np.ones(8, dtype=bool), seed=0)
             assert np.array_equal(both[4:], hide(alone, np.ones(4, dtype=bool), seed=0))
 
@@ -285,14 +253,6 @@ class TestProtocols:
             hide_blocks(part, days, minutes=0)
         with pytest.raises(ValueError, match="half 0 or 1, got 0 and 2"):
             hide_family(part, days, turn=0, half=2)
-
-
-def sparse(cells: dict[tuple[int, int], float], days: int = 1) -> np.ndarray:
-    """Values (days, 1, 1440) that are NaN except at (day, minute)."""
-    values = np.full((days, 1, 1440), NAN)
-    for (day, minute), value in cells.items():
-        values[day, 0, minute] = value
-    return values
 
 
 class TestBaselines:
@@ -476,7 +436,9 @@ class TestGaps:
     def test_a_perfect_method_has_no_error_and_wins_everywhere(self) -> None:
         part = many_people()
         scales = channel_scales([part])
-        results = score_gaps([part], {**METHODS, "perfect": model_method(Perfect(part.frame()))}, scales)
+        results = score_gaps(
+            [part], {**METHODS, "perfect": model_method(Perfect(part.frame()))}, scales, protocols=FEW
+        )
         perfect = results[results["method"] == "perfect"]
         assert perfect[["mse", "mae", "mse_z"]].to_numpy() == pytest.approx(0, abs=1e-9)
         assert perfect["sum_filled"].to_numpy() == pytest.approx(perfect["sum_true"].to_numpy())
@@ -506,7 +468,7 @@ class TestGaps:
             hidden_at.append(pd.DataFrame(by_minute, index=truth.index, columns=truth.columns))
             return METHODS["zero"](visible, hidden, scales)
 
-        score_gaps([part], {"watch": also, "spy": model_method(spy)}, channel_scales([part]))
+        score_gaps([part], {"watch": also, "spy": model_method(spy)}, channel_scales([part]), protocols=FEW)
         assert len(hidden_at) == 9  # six protocols, one of four rounds
         assert [point for point, _ in spy.seen] == ["mean", "median"] * 9
         for hidden, (_, got) in zip(np.repeat(np.arange(9), 2), spy.seen, strict=True):
@@ -575,15 +537,16 @@ class TestGaps:
 
     def test_all_methods_are_scored_on_the_same_cells(self) -> None:
         part = many_people(people=3)
-        results = score_gaps([part], METHODS, channel_scales([part]))
+        results = score_gaps([part], METHODS, channel_scales([part]), protocols=FEW)
         cells = results.pivot_table(
             index=["participant", "channel", "protocol"], columns="method", values=["cells", "sum_true"]
         )
         for column in ("cells", "sum_true"):
             assert (cells[column].nunique(axis=1) == 1).all()
         assert "heart_rate" not in set(results.loc[results["method"] == "zero", "channel"])
-        assert set(results.loc[results["protocol"] == "family", "mean_from"]) <= {"other days", "train"}
-        assert set(results.loc[results["protocol"] == "10 min", "mean_from"]) == {"day"}
+        of_mean = results[results["method"] == "day mean"]
+        assert set(of_mean.loc[of_mean["protocol"] == "1 family", "mean_from"]) <= {"other days", "train"}
+        assert set(of_mean.loc[of_mean["protocol"] == "10 min", "mean_from"]) == {"day"}
 
     def test_the_transformed_scale_is_interpolated_in_itself(self) -> None:
         values = sparse({(0, 0): 0, (0, 1): 5, (0, 2): np.e**2 - 1})
@@ -602,7 +565,7 @@ class TestGaps:
         values[1] = 70.0
         part = recordings(values, channels=("heart_rate", "hrv_rmssd"))
         scales = {"heart_rate": PLAIN, "hrv_rmssd": PLAIN}
-        family = {"family": PROTOCOLS["family"]}
+        family = {"1 family": PROTOCOLS["1 family"]}
         results = score_gaps([part], {"spy": model_method(Spy())}, scales, protocols=family)
         assert results["channel"].tolist() == ["heart_rate", "hrv_rmssd"]
         assert results["cells"].tolist() == [2 * 1440] * 2
@@ -674,44 +637,6 @@ class TestTables:
     def test_skill_pairs_by_person(self) -> None:
         results = results_of({"locf": [1.0, 4.0], "model": [0.5, 2.0]})
         assert skill(results, "model") == pytest.approx(0.5)
-
-
-def write_cohort(directory: Path) -> Path:
-    """Files of a made cohort, an hour a night unworn, and the configuration that reads them."""
-    random = np.random.default_rng(0)
-    parts = []
-    for person in range(6):
-        times = pd.date_range("2021-05-03", periods=3 * 1440, freq="min")
-        minute = np.arange(len(times))
-        beats = 65 + 15 * np.sin(minute / 1440 * 2 * np.pi) + random.normal(0, 3, len(times))
-        steps = random.poisson(5, len(times)) * (minute % 1440 > 420)
-        off = minute % 1440 < 60
-        parts.append(
-            pd.DataFrame(
-                {
-                    "participant_id": f"q{person}",
-                    "timestamp": times,
-                    "hr": np.where(off, NAN, beats.round()).astype("float32"),
-                    "steps": np.where(off, 0, steps).astype("float32"),
-                    "note": 1.0,
-                }
-            )
-        )
-    pd.concat(parts, ignore_index=True).to_parquet(directory / "cohort.parquet")
-    splits = {"cohort": {"train": ["q0", "q1", "q2"], "valid": ["q3", "q4"], "test": ["q5"]}}
-    (directory / "splits.json").write_text(json.dumps(splits))
-    source = {"name": "cohort", "file": "cohort.parquet", "columns": {"hr": "heart_rate"}}
-    config = {
-        "name": "tiny",
-        "licence": "made",
-        "channels": {"heart_rate": {}, "steps": {"transform": "log1p"}, "glucose": {"transform": "log"}},
-        "sources": [source, {**source, "name": "again"}],
-        "splits": "splits.json",
-        "steps": 1,
-    }
-    path = directory / "config.json"
-    path.write_text(json.dumps(config))
-    return path
 
 
 class TestReading:

@@ -5,10 +5,16 @@ the same masks and cells for all methods; a model is asked through the public AP
 NaN.
 """
 
-from .baselines import BASELINES, day_mean, last_observation, linear, mean_source, zero
-from .gaps import Fills, baseline_method, model_method, score_gaps
-from .protocols import PROTOCOLS, hide_blocks, hide_family, hide_tokens
-from .recordings import Recordings, read_recordings
+from .baselines import BASELINES, day_mean, last_observation, linear, mean_source, same_minute, zero
+from .blocks import hide_blocks, hide_short_gaps, hide_slices
+from .families import hide_asleep, hide_families, hide_family, hide_intense, hide_workouts
+from .gaps import Fills, baseline_method, learnt_method, model_method, score_gaps
+from .kalman import kalman
+from .masks import MaskStore
+from .parts import PartStore
+from .protocols import PROTOCOLS, SIMULATED, Protocol, choose_protocols, hide_rest, hide_tokens
+from .recordings import Recordings, from_days, read_recordings
+from .ridge import ridge
 from .scores import (
     Bias,
     ChannelScale,
@@ -21,25 +27,41 @@ from .scores import (
     total_bias,
     verdict,
 )
+from .seams import seam_ratios, seams
 from .tables import markdown, skill, summarise
 
 __all__ = [
     "BASELINES",
     "PROTOCOLS",
+    "SIMULATED",
     "Bias",
     "ChannelScale",
     "Estimate",
     "Fills",
+    "MaskStore",
+    "PartStore",
+    "Protocol",
     "Recordings",
     "baseline_method",
     "bootstrap_mean",
     "channel_scales",
+    "choose_protocols",
     "day_mean",
     "error_ratios",
+    "from_days",
+    "hide_asleep",
     "hide_blocks",
+    "hide_families",
     "hide_family",
+    "hide_intense",
+    "hide_rest",
+    "hide_short_gaps",
+    "hide_slices",
     "hide_tokens",
+    "hide_workouts",
+    "kalman",
     "last_observation",
+    "learnt_method",
     "linear",
     "markdown",
     "mean_source",
@@ -47,7 +69,11 @@ __all__ = [
     "person_scores",
     "ratio_estimate",
     "read_recordings",
+    "ridge",
+    "same_minute",
     "score_gaps",
+    "seam_ratios",
+    "seams",
     "skill",
     "summarise",
     "total_bias",

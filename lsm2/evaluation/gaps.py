@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from functools import cache
+from typing import Literal
+from typing import Protocol as ClassProtocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +16,19 @@ from lsm2.channels import CHANNELS
 from lsm2.days import DAY
 
 from .baselines import BASELINES, Baseline, mean_source
-from .protocols import PROTOCOLS, Hide
+from .masks import MaskStore
+from .parts import PartStore
+from .protocols import PROTOCOLS, Protocol
 from .recordings import BoolArray, FloatArray, Recordings
 from .scores import ERRORS, ChannelScale, is_total, person_scores
+from .seams import SUMS as SEAM_SUMS
+from .seams import seams
+
+KEYS = ["dataset", "participant", "channel", "protocol", "method"]
+"""Columns of a result that say what it is of."""
 
 
-class Reconstructs(Protocol):
+class Reconstructs(ClassProtocol):
     """What a model must offer here: the public ``reconstruct`` of `lsm2.Model`."""
 
     def reconstruct(self, data: pd.DataFrame, *, point: Literal["mean", "median"] = "mean") -> pd.DataFrame:
@@ -39,16 +48,24 @@ class Fills:
     unfilled: BoolArray
     """(cells,) left empty by the method; they count as the mean of the train people."""
 
+    def take(self, chosen: BoolArray) -> Fills:
+        """Some of the cells."""
+        return Fills(self.mean[chosen], self.median[chosen], self.normalised[chosen], self.unfilled[chosen])
+
 
 Method = Callable[[Recordings, BoolArray, Mapping[str, ChannelScale]], Fills]
 """Takes recordings whose hidden minutes are NaN, which minutes those are, and the scales of the channels."""
 
 
-def baseline_method(baseline: Baseline) -> Method:
+def baseline_method(baseline: Baseline, in_z: Baseline | None = None) -> Method:
     """Return the method that fills by a baseline.
 
     Own units and transformed scale are filled each on its own, so that a baseline is as good as it can be in
     both.
+
+    Args:
+        baseline: For own units.
+        in_z: For the normalised transformed scale, where what was learnt differs; by default the same.
     """
 
     def fill(visible: Recordings, hidden: BoolArray, scales: Mapping[str, ChannelScale]) -> Fills:
@@ -58,15 +75,46 @@ def baseline_method(baseline: Baseline) -> Method:
             channel = np.nonzero(hidden)[1]
             normalised = np.array([float(scale.normalise(0.0)) for scale in of_channel])[channel]
         else:
-            moved = np.stack(
-                [scale.normalise(visible.values[:, position]) for position, scale in enumerate(of_channel)],
-                axis=1,
-            )
-            in_z = replace(visible, values=moved.astype(np.float32))
-            normalised = baseline(in_z, hidden, np.zeros(len(of_channel)))
+            moved = transformed(visible, scales)
+            normalised = (in_z or baseline)(moved, hidden, np.zeros(len(of_channel)))
         return Fills(own, own, normalised, np.zeros(len(own), dtype=bool))
 
     return fill
+
+
+def learnt_method(
+    learn: Callable[[Sequence[Recordings]], Baseline],
+    train: Sequence[Recordings],
+    scales: Mapping[str, ChannelScale],
+) -> Method:
+    """Return the method that fills by a baseline which learns from train people, at its first use.
+
+    Args:
+        learn: Takes recordings of train people and returns the baseline; called once in own units and once in
+            the transformed scale.
+        train: Recordings of train people.
+        scales: Constants of the channels; channels without are not learnt.
+    """
+
+    @cache
+    def method() -> Method:
+        known = [with_scales(part, scales) for part in train]
+        return baseline_method(learn(known), learn([transformed(part, scales) for part in known]))
+
+    def fill(visible: Recordings, hidden: BoolArray, scales: Mapping[str, ChannelScale]) -> Fills:
+        return method()(visible, hidden, scales)
+
+    return fill
+
+
+def transformed(recordings: Recordings, scales: Mapping[str, ChannelScale]) -> Recordings:
+    """The recordings in the normalised transformed scale; all channels have constants."""
+    moved = [
+        scales[name].normalise(recordings.values[:, position])
+        for position, name in enumerate(recordings.names)
+    ]
+    values = np.stack(moved, axis=1) if moved else recordings.values
+    return replace(recordings, values=values.astype(np.float32))
 
 
 def model_method(model: Reconstructs) -> Method:
@@ -75,6 +123,8 @@ def model_method(model: Reconstructs) -> Method:
     The model gets a frame of the days with hidden minutes, and of the calendar days beside them where a gap
     reaches midnight, hidden minutes NaN. It fills that twice: ``point="mean"`` and ``point="median"``. The
     median is scored in the transformed scale too: it is the same level in every monotone scale.
+
+    Any checkpoint can stand here: an ablation such as the LSM-1-style autoencoder is a model like the others.
     """
 
     def fill(visible: Recordings, hidden: BoolArray, scales: Mapping[str, ChannelScale]) -> Fills:
@@ -123,98 +173,144 @@ def score_gaps(
     methods: Mapping[str, Method],
     scales: Mapping[str, ChannelScale],
     *,
-    protocols: Mapping[str, Sequence[Hide]] = PROTOCOLS,
+    protocols: Mapping[str, Protocol] = PROTOCOLS,
     most_days: int = 8,
     seed: int = 0,
+    masks: MaskStore | None = None,
+    parts: PartStore | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> pd.DataFrame:
     """Hide minutes of every data set by every protocol, fill them by every method, and score the fills.
 
     Args:
         recordings: Data sets of people who took no part in training; unworn minutes NaN.
-        methods: Name -> method. ``zero`` is scored on counts and energies only.
+        methods: Name -> method. ``zero`` is scored on counts and energies only, ``ridge`` where sensors fail.
         scales: Constants of the channels over train people (:func:`lsm2.evaluation.channel_scales`); channels
             without one are left out.
-        protocols: Name -> its rounds.
+        protocols: Name -> protocol.
         most_days: Days of a participant in which minutes are hidden, drawn by seed among those with 6
             observed hours.
         seed: Seed of all draws.
+        masks: Where what is hidden is kept; by default nowhere.
+        parts: Where finished parts (data set, protocol, method) are kept and found again; by default nowhere.
         progress: Called with a line after each data set and protocol.
 
     Returns:
         One row per dataset, participant, channel, protocol and method: days, cells, mse, mae, mse_z,
-        sum_true, sum_filled, unfilled (cells that the method left empty), mean_from (where the day mean of
-        the person's cells comes from: day, other days, train, or several).
+        sum_true, sum_filled, the sums of :func:`lsm2.evaluation.seams`, unfilled (cells that the method left
+        empty), mean_from (of ``day mean``: where it comes from: day, other days, train, or several).
+
+    Raises:
+        ValueError: No day has enough in it, or a stored mask is of other recordings.
     """
+    masks, parts = masks or MaskStore(), parts or PartStore()
     tables: list[pd.DataFrame] = []
     for part in recordings:
-        part = _with_scales(part, scales)
+        part = with_scales(part, scales)
         if not len(part.channels):
             continue
         days = part.draw_days(most_days, seed=seed)
-        for name, rounds in protocols.items():
-            scored = [
-                table
-                for hide in rounds
-                if (hidden := hide(part, days, seed=seed)).any()
-                for table in _score_round(part, hidden, methods, scales)
-            ]
-            if scored:
-                tables.append(_merge_rounds(pd.concat(scored, ignore_index=True)).assign(protocol=name))
+        for name, protocol in protocols.items():
+            asked = [method for method in methods if _takes_part(method, protocol)]
+            rounds: list[BoolArray] | None = None  # drawn or read only where a part is not there yet
+            for method in asked:
+                table = parts.get(part, days, name, method, seed=seed)
+                if table is None:
+                    if rounds is None:
+                        rounds = masks.rounds(part, days, name, protocol, seed=seed)
+                    table = _score(part, rounds, name, protocol, method, methods[method], scales)
+                    parts.put(part, days, name, method, table, seed=seed)
+                if len(table):
+                    tables.append(table)
             if progress is not None:
                 progress(f"{part.dataset}: {name}")
     if not tables:
         raise ValueError("no recording has a day with 6 observed hours in which minutes can be hidden")
     result = pd.concat(tables, ignore_index=True)
-    keys = ["dataset", "participant", "channel", "protocol", "method"]
-    return result[[*keys, *(column for column in result.columns if column not in keys)]]
+    return result[[*KEYS, *(column for column in result.columns if column not in KEYS)]]
 
 
-def _with_scales(part: Recordings, scales: Mapping[str, ChannelScale]) -> Recordings:
+def with_scales(part: Recordings, scales: Mapping[str, ChannelScale]) -> Recordings:
     """The recordings without channels that have no constants or no value."""
     seen = np.asarray(part.observed.any(axis=(0, 2)))
     kept = [i for i, name in enumerate(part.names) if name in scales and seen[i]]
     return replace(part, channels=tuple(part.channels[i] for i in kept), values=part.values[:, kept])
 
 
-def _score_round(
-    part: Recordings, hidden: BoolArray, methods: Mapping[str, Method], scales: Mapping[str, ChannelScale]
-) -> list[pd.DataFrame]:
-    visible = part.without(hidden)
-    day, channel, _ = np.nonzero(hidden)
+def _takes_part(method: str, protocol: Protocol) -> bool:
+    """Ridge regresses on other families, which are only there where sensors fail."""
+    return method != "ridge" or protocol.group == "sensors"
+
+
+def _score(
+    part: Recordings,
+    rounds: Sequence[BoolArray],
+    name: str,
+    protocol: Protocol,
+    method_name: str,
+    method: Method,
+    scales: Mapping[str, ChannelScale],
+) -> pd.DataFrame:
+    """All rounds of one protocol, filled by one method: a row per participant, channel and result."""
+    tables = []
+    for hidden in rounds:
+        scored = protocol.scored(name, part, hidden)
+        asked = np.logical_or.reduce(list(scored.values()))
+        if not asked.any():
+            continue
+        visible = part.without(hidden)
+        fills = method(visible, asked, scales)
+        source = mean_source(visible) if method_name == "day mean" else None
+        for result, cells in scored.items():
+            if cells.any():
+                of_cells = fills.take(cells[asked])
+                table = _score_cells(part, visible, cells, of_cells, scales, source)
+                tables.append(table.assign(protocol=result, method=method_name))
+    if not tables:
+        return pd.DataFrame(columns=KEYS)
+    merged = _merge_rounds(pd.concat(tables, ignore_index=True))
+    if method_name == "zero":
+        merged = merged[[is_total(CHANNELS[channel]) for channel in merged["channel"]]]
+    return merged.reset_index(drop=True)
+
+
+def _score_cells(
+    part: Recordings,
+    visible: Recordings,
+    cells: BoolArray,
+    fills: Fills,
+    scales: Mapping[str, ChannelScale],
+    source: npt.NDArray[np.str_] | None,
+) -> pd.DataFrame:
+    table = person_scores(
+        part, cells, scales, mean=fills.mean, median=fills.median, normalised=fills.normalised
+    )
+    table = pd.concat([table, seams(visible, cells, fills.mean)], axis=1)
+    day, channel, _ = np.nonzero(cells)
     group = part.person[day] * len(part.channels) + channel
     size = len(part.participants) * len(part.channels)
-    source = mean_source(visible)[day, channel]
-    tables = []
-    for name, method in methods.items():
-        fills = method(visible, hidden, scales)
-        table = person_scores(
-            part, hidden, scales, mean=fills.mean, median=fills.median, normalised=fills.normalised
-        )
-        filled = np.unique(group)  # the rows of the table
-        table["unfilled"] = np.bincount(group[fills.unfilled], minlength=size)[filled]
-        table["mean_from"] = [
-            " / ".join(sorted(set(sources))) for _, sources in pd.Series(source).groupby(group)
-        ]
-        table["method"] = name
-        if name == "zero":
-            table = table[[is_total(CHANNELS[channel_name]) for channel_name in table["channel"]]]
-        tables.append(table)
-    return tables
+    filled = np.unique(group)  # the rows of the table
+    table["unfilled"] = np.bincount(group[fills.unfilled], minlength=size)[filled]
+    if source is None:
+        table["mean_from"] = ""
+    else:
+        of_cell = pd.Series(source[day, channel])
+        table["mean_from"] = [" / ".join(sorted(set(sources))) for _, sources in of_cell.groupby(group)]
+    return table
 
 
 def _merge_rounds(table: pd.DataFrame) -> pd.DataFrame:
-    """Rounds of one protocol as if scored at once: errors weighted by their cells."""
-    keys = ["dataset", "participant", "channel", "method"]
-    if not table.duplicated(keys).any():
+    """Rounds of one protocol as if scored at once: errors weighted by their cells, medians by their pairs."""
+    if not table.duplicated(KEYS).any():
         return table
-    weighted = table.assign(**{error: table[error] * table["cells"] for error in ERRORS})
-    sums = ["days", "cells", *ERRORS, "sum_true", "sum_filled", "unfilled"]
-    merged = weighted.groupby(keys, sort=False)[sums].sum()
-    for error in ERRORS:
-        merged[error] /= merged["cells"]
-    sources = table.groupby(keys, sort=False)["mean_from"]
-    merged["mean_from"] = sources.agg(
+    weights = {**dict.fromkeys(ERRORS, "cells"), "edge_median": "edges", "own_median": "own_pairs"}
+    weighted = table.assign(**{error: table[error].fillna(0) * table[by] for error, by in weights.items()})
+    sums = ["days", "cells", "sum_true", "sum_filled", *SEAM_SUMS, *weights, "unfilled"]
+    groups = weighted.groupby(KEYS, sort=False)
+    merged = groups[sums].sum()
+    for error, by in weights.items():
+        merged[error] /= merged[by]  # NaN where there is nothing to weight by
+    merged["mean_from"] = groups["mean_from"].agg(
         lambda parts: " / ".join(sorted({s for part in parts for s in part.split(" / ")}))
     )
     return merged.reset_index()

@@ -1,124 +1,93 @@
-"""Which observed minutes an experiment hides.
+"""The protocols: what is hidden, round by round, and which of it is scored.
 
-Every protocol takes recordings and the days to hide in, and returns ``hidden``, boolean (days, channels,
-1440): true only where a value was observed (recordings hold no unworn minutes). What is drawn depends on the
-seed, the data set and the participant, not on who else is in the recordings.
+Every ``hide`` function takes recordings and the days to hide in, and returns ``hidden``, boolean (days,
+channels, 1440): true only where a value was observed (recordings hold no unworn minutes). What is drawn
+depends on the seed, the data set and the participant, not on who else is in the recordings.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Protocol
+from typing import Literal
+from typing import Protocol as CallProtocol
 
 import numpy as np
 
 from lsm2.days import DAY
 
+from .blocks import SHORT_MINUTES, hide_blocks, hide_short_gaps, hide_slices
+from .families import (
+    MOST_FAMILIES,
+    hide_asleep,
+    hide_families,
+    hide_family,
+    hide_intense,
+    hide_workouts,
+)
 from .recordings import BoolArray, Recordings
 
-BLOCK_DISTANCE = 10
-"""Minutes that stay visible between two hidden blocks."""
-LONGEST_INTERVAL = 60
-"""A channel sampled less often than every so many minutes is taken as sampled at that."""
-FAMILY_MINUTES = 60
-"""A family counts as recorded on a day with so many observed minutes."""
-MOST_FAMILIES = 5
-"""Families of a day that take their turn."""
+DAYTIME = (8 * 60, 20 * 60)
+"""Minutes of the day between which the visible part may end, when what follows is to be told."""
+WORN_BEFORE = 60
+"""Observed minutes that such a day has, at least, before that."""
+HORIZONS = (10, 30, 60, 180)
+"""Minutes over which what follows is scored."""
+FILLED_BY_SOURCE = frozenset({("fitbit_mobius", "heart_rate")})
+"""Data sets and channels whose short holes their source had filled."""
+
+Group = Literal["random", "short", "blocks", "extrapolation", "sensors", "openmhc", "simulated"]
 
 
-class Hide(Protocol):
-    """A protocol: says what is hidden."""
+class Hide(CallProtocol):
+    """Says what is hidden."""
 
     def __call__(self, recordings: Recordings, days: BoolArray, *, seed: int) -> BoolArray:
         """Return hidden (days, channels, 1440)."""
 
 
-def hide_blocks(
-    recordings: Recordings,
-    days: BoolArray,
-    *,
-    minutes: int,
-    seed: int = 0,
-    most_minutes: int = DAY // 4,
-) -> BoolArray:
-    """Hide all channels in blocks, with data on both sides of every block.
+@dataclass(frozen=True)
+class Protocol:
+    """An experiment: rounds of hiding, each run on its own and scored together."""
 
-    A channel with a value inside a block has one in the minute before it and in the minute after it (a
-    channel sampled less often: within its sampling interval), and at least half of the block's minutes hold a
-    value. Blocks may cross midnight between two chosen days. They are drawn until no more fits: a day loses
-    at most ``most_minutes``, and never more than half of its observed minutes.
+    group: Group
+    rounds: tuple[Hide, ...]
+    minutes: float | None = None
+    """Length of its gaps, for figures."""
+    horizons: tuple[int, ...] = ()
+    """Minutes after the first hidden one over which errors are taken, each a result of its own; none: all."""
+    unscored: frozenset[tuple[str, str]] = frozenset()
+    """(data set, channel) that are hidden but not scored."""
 
-    Args:
-        recordings: The days.
-        days: (days,) where to hide.
-        minutes: Length of a block.
-        seed: Seed of the draw.
-        most_minutes: Hidden minutes of a day, at most.
+    def scored(self, name: str, recordings: Recordings, hidden: BoolArray) -> dict[str, BoolArray]:
+        """Which of the hidden minutes are scored, by the name under which the result stands.
 
-    Returns:
-        (days, channels, 1440) hidden.
-    """
-    if minutes < 1:
-        raise ValueError(f"a block of {minutes} minutes cannot be hidden; give 1 or more")
-    observed = recordings.observed
-    hidden = np.zeros_like(observed)
-    for person, of_person in recordings.people():
-        random = recordings.generator(person, f"blocks {minutes}", seed)
-        positions = of_person.start + np.flatnonzero(days[of_person])
-        breaks = np.flatnonzero(np.diff(recordings.day_number[positions]) != 1) + 1
-        for run in np.split(positions, breaks):
-            if len(run):
-                line = np.concatenate(list(observed[run]), axis=1)  # (channels, days * 1440)
-                in_block = _draw_blocks(line, minutes, most_minutes, random)
-                hidden[run] = in_block.reshape(len(run), 1, DAY)
-    return hidden & observed
+        Args:
+            name: The protocol's own.
+            recordings: What was hidden in.
+            hidden: (days, channels, 1440) what one round hides.
 
+        Returns:
+            Name of a result -> (days, channels, 1440), a part of ``hidden``.
+        """
+        left_out = [(recordings.dataset, channel) in self.unscored for channel in recordings.names]
+        cells = hidden & ~np.array(left_out, dtype=bool)[:, None]
+        if not self.horizons:
+            return {name: cells}
+        line = recordings.day_number[:, None] * DAY + np.arange(DAY)  # (days, 1440)
+        first = np.full(len(recordings), np.iinfo(np.int64).max)
+        for _, of_person in recordings.people():
+            any_hidden = hidden[of_person].any(axis=1)
+            if any_hidden.any():
+                first[of_person] = line[of_person][any_hidden].min()
+        since = line - first[:, None]
+        return {f"next {n} min": cells & ((since >= 0) & (since < n))[:, None, :] for n in self.horizons}
 
-def _draw_blocks(
-    observed: BoolArray, minutes: int, most_minutes: int, random: np.random.Generator
-) -> BoolArray:
-    """Which minutes of consecutive days lie in a block; ``observed`` is (channels, days * 1440)."""
-    length = observed.shape[1]
-    in_block = np.zeros(length, dtype=bool)
-    starts = np.arange(1, length - minutes)  # the minutes before and after exist
-    if not len(starts):
-        return in_block
-    interval = np.array([_sampling_interval(channel) for channel in observed])[:, None]  # (channels, 1)
-    channel = np.arange(len(observed))[:, None]
-    sums = np.zeros((len(observed), length + 1), dtype=np.int32)
-    np.cumsum(observed, axis=1, out=sums[:, 1:])
-    stops = starts + minutes
-    inside = sums[:, stops] - sums[:, starts]  # (channels, starts)
-    before = sums[:, starts] > sums[channel, np.maximum(starts - interval, 0)]
-    after = sums[channel, np.minimum(stops + interval, length)] > sums[:, stops]
-    allowed = ((inside == 0) | (before & after)).all(axis=0) & (inside.max(axis=0) * 2 >= minutes)
-
-    of_any = observed.any(axis=0).reshape(-1, DAY).sum(axis=1)
-    left = np.append(np.minimum(most_minutes, of_any // 2), 0)  # (days + 1,): none after the last day
-    first_day = starts // DAY
-    on_first = np.minimum(minutes, (first_day + 1) * DAY - starts)
-    while True:
-        fits = allowed & (on_first <= left[first_day])
-        crosses = on_first < minutes
-        fits[crosses] &= (minutes - on_first[crosses]) <= left[first_day[crosses] + 1]
-        candidates = np.flatnonzero(fits)
-        if not len(candidates):
-            return in_block
-        drawn = int(random.choice(candidates))
-        start = int(starts[drawn])
-        in_block[start : start + minutes] = True
-        left[first_day[drawn]] -= on_first[drawn]
-        left[first_day[drawn] + 1] -= minutes - on_first[drawn]
-        reach = minutes + max(BLOCK_DISTANCE, int(interval.max()))
-        allowed[max(0, drawn - reach + 1) : drawn + reach] = False
-
-
-def _sampling_interval(observed: BoolArray) -> int:
-    """Minutes between two values of a channel, at most an hour; ``observed`` is (minutes,)."""
-    gaps = np.diff(np.flatnonzero(observed))
-    return min(int(np.ceil(np.median(gaps))), LONGEST_INTERVAL) if len(gaps) else 1
+    def results(self, name: str) -> tuple[str, ...]:
+        """Names of its results in tables."""
+        return tuple(f"next {n} min" for n in self.horizons) or (name,)
 
 
 def hide_tokens(
@@ -154,49 +123,120 @@ def hide_tokens(
     return np.broadcast_to(hidden, patches.shape).reshape(observed.shape) & observed
 
 
-def hide_family(recordings: Recordings, days: BoolArray, *, turn: int, half: int, seed: int = 0) -> BoolArray:
-    """Hide one family for the whole of every second of a person's chosen days.
+def hide_rest(recordings: Recordings, days: BoolArray, *, turn: int, seed: int = 0) -> BoolArray:
+    """Hide everything after a random worn daytime minute of one of a person's days, later days included.
 
-    Only days with two or more recorded families lose one. The days are dealt out over two halves, so that the
-    day before and the day after keep the family: what another day tells of the level is there to be used.
+    The last visible minute and the one after it are worn (a value of any channel), lie between 8:00 and
+    20:00, and follow an hour or more of observed minutes of that day.
 
     Args:
         recordings: The days.
-        days: (days,) where to hide.
-        turn: Which of the day's recorded families, from 0; a day with fewer loses none.
-        half: 0 for the first, third, ... of a person's days, 1 for the others.
-        seed: Without effect: nothing is drawn, turns and halves go over every family and day.
+        days: (days,) where the visible part may end.
+        turn: Which of the person's chosen days, from 0; a person with fewer is left whole.
+        seed: Seed of the draw.
 
     Returns:
         (days, channels, 1440) hidden.
     """
-    if turn < 0 or half not in (0, 1):
-        raise ValueError(f"turn must be 0 or more and half 0 or 1, got {turn} and {half}")
+    if turn < 0:
+        raise ValueError(f"turn must be 0 or more, got {turn}")
     observed = recordings.observed
-    families = list(dict.fromkeys(channel.family for channel in recordings.channels))
-    family_of = np.array([families.index(channel.family) for channel in recordings.channels])
-    minutes = np.stack(  # (days, families)
-        [observed[:, family_of == f].any(axis=1).sum(axis=1) for f in range(len(families))], axis=1
-    )
-    recorded = minutes >= FAMILY_MINUTES
-    eligible = days & (recorded.sum(axis=1) >= 2)
-    for _, of_person in recordings.people():
-        chosen = of_person.start + np.flatnonzero(eligible[of_person])
-        eligible[chosen[1 - half :: 2]] = False
-    in_turn = recorded & (np.cumsum(recorded, axis=1) == turn + 1) & eligible[:, None]  # (days, families)
-    return in_turn[:, family_of][:, :, None] & observed
+    hidden = np.zeros_like(observed)
+    for person, of_person in recordings.people():
+        chosen = of_person.start + np.flatnonzero(days[of_person])
+        if turn >= len(chosen):
+            continue
+        day = int(chosen[turn])
+        on = observed[day].any(axis=0)
+        minute = np.arange(DAY - 1)
+        fits = on[:-1] & on[1:] & (np.cumsum(on)[:-1] >= WORN_BEFORE)
+        candidates = minute[fits & (minute >= DAYTIME[0]) & (minute < DAYTIME[1])]
+        if not len(candidates):
+            continue
+        date = recordings.date[day]
+        last = int(recordings.generator(person, f"rest of {date}", seed).choice(candidates))
+        hidden[day, :, last + 1 :] = True
+        hidden[day + 1 : of_person.stop] = True
+    return hidden & observed
 
 
-PROTOCOLS: Mapping[str, tuple[Hide, ...]] = MappingProxyType(
+def _blocks(minutes: int) -> Protocol:
+    return Protocol("blocks", (partial(hide_blocks, minutes=minutes),), minutes=minutes)
+
+
+def _random(share: float) -> Protocol:
+    return Protocol("random", (partial(hide_tokens, share=share),))
+
+
+_SHORT = float(np.sqrt(SHORT_MINUTES[0] * SHORT_MINUTES[1]))
+
+PROTOCOLS: Mapping[str, Protocol] = MappingProxyType(
     {
-        "10 min": (partial(hide_blocks, minutes=10),),
-        "30 min": (partial(hide_blocks, minutes=30),),
-        "60 min": (partial(hide_blocks, minutes=60),),
-        "180 min": (partial(hide_blocks, minutes=180),),
-        "random 80 %": (partial(hide_tokens, share=0.8),),
-        "family": tuple(
-            partial(hide_family, turn=turn, half=half) for turn in range(MOST_FAMILIES) for half in (0, 1)
+        "short gaps, one channel": Protocol(
+            "short",
+            (partial(hide_short_gaps, one_channel=True),),
+            minutes=_SHORT,
+            unscored=FILLED_BY_SOURCE,
         ),
+        "short gaps, all channels": Protocol(
+            "short",
+            (partial(hide_short_gaps, one_channel=False),),
+            minutes=_SHORT,
+            unscored=FILLED_BY_SOURCE,
+        ),
+        **{f"{minutes} min": _blocks(minutes) for minutes in (10, 30, 60, 180, 360)},
+        **{f"random {share:.0%}".replace("%", " %"): _random(share) for share in (0.3, 0.5, 0.8)},
+        "extrapolation": Protocol(
+            "extrapolation",
+            tuple(partial(hide_rest, turn=turn) for turn in range(8)),
+            horizons=HORIZONS,
+        ),
+        "1 family": Protocol(
+            "sensors",
+            tuple(
+                partial(hide_family, turn=turn, half=half) for turn in range(MOST_FAMILIES) for half in (0, 1)
+            ),
+        ),
+        "2 families": Protocol(
+            "sensors", tuple(partial(hide_families, count=2, half=half) for half in (0, 1))
+        ),
+        "half of families": Protocol(
+            "sensors", tuple(partial(hide_families, count=None, half=half) for half in (0, 1))
+        ),
+        "random_noise": Protocol("openmhc", (partial(hide_tokens, share=0.5, patch_minutes=30),)),
+        "temporal_slice": Protocol("openmhc", (hide_slices,)),
+        "intensity_failure": Protocol("openmhc", (hide_intense,)),
     }
 )
-"""Name of a protocol -> its rounds, each run on its own and scored together."""
+"""Name of a protocol -> what it does. OpenMHC's ``signal_slice`` is "half of families"."""
+
+SIMULATED: Mapping[str, Protocol] = MappingProxyType(
+    {
+        "sleep_gap": Protocol("simulated", (hide_asleep,)),
+        "workout_gap": Protocol("simulated", (hide_workouts,)),
+    }
+)
+"""OpenMHC's scenarios that our recordings cannot answer: for simulated data, to see that they are right."""
+
+
+def choose_protocols(names: Sequence[str] | None = None) -> dict[str, Protocol]:
+    """Return protocols by their names or by those of their groups; by default all but the simulated ones.
+
+    Raises:
+        ValueError: There is no such protocol or group.
+
+    Examples:
+        >>> list(choose_protocols(["random", "10 min"]))
+        ['random 30 %', 'random 50 %', 'random 80 %', '10 min']
+    """
+    if names is None:
+        return dict(PROTOCOLS)
+    every = {**PROTOCOLS, **SIMULATED}
+    chosen: dict[str, Protocol] = {}
+    for name in names:
+        found = {key: each for key, each in every.items() if name in (key, each.group)}
+        if not found:
+            groups = ", ".join(dict.fromkeys(each.group for each in every.values()))
+            raise ValueError(f"no protocol {name!r}; there are {', '.join(every)}, and the groups {groups}")
+        chosen |= found
+    return chosen

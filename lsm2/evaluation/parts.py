@@ -1,0 +1,89 @@
+"""Finished parts of an evaluation, kept in files: a run that was stopped goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from lsm2.tables import write_table
+
+from .masks import file_name
+from .recordings import BoolArray, Recordings
+
+_FORMAT = 1
+"""Raise it when scores change their meaning: what was kept before is then computed anew."""
+
+
+class PartStore:
+    """Scores by data set, protocol and method, a file each.
+
+    A part's file name holds a hash of all that it depends on: the recordings, their days, the seed, and what
+    the method is (a checkpoint's hash, what a baseline learnt from). What has changed is therefore not found
+    and computed again.
+
+    Args:
+        directory: Where the files are; made when the first is written. None keeps nothing.
+        identities: Name of a method -> text that changes with what it would fill.
+        context: Text that changes with what all scores depend on, such as the channels' scales.
+    """
+
+    def __init__(
+        self,
+        directory: Path | None = None,
+        identities: Mapping[str, str] | None = None,
+        context: str = "",
+    ) -> None:
+        self.directory = directory
+        self.identities = dict(identities or {})
+        self.context = context
+
+    def get(
+        self, recordings: Recordings, days: BoolArray, protocol: str, method: str, *, seed: int
+    ) -> pd.DataFrame | None:
+        """Return the scores of a part, or None where they are not there."""
+        path = self._path(recordings, days, protocol, method, seed)
+        if path is None or not path.exists():
+            return None
+        try:
+            return pd.read_parquet(path)
+        except (pa.ArrowException, OSError):
+            return None  # a damaged file is computed again
+
+    def put(
+        self,
+        recordings: Recordings,
+        days: BoolArray,
+        protocol: str,
+        method: str,
+        table: pd.DataFrame,
+        *,
+        seed: int,
+    ) -> None:
+        """Keep the scores of a part."""
+        path = self._path(recordings, days, protocol, method, seed)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_table(table, path)
+
+    def _path(
+        self, recordings: Recordings, days: BoolArray, protocol: str, method: str, seed: int
+    ) -> Path | None:
+        if self.directory is None:
+            return None
+        key = [
+            _FORMAT,
+            recordings.fingerprint,
+            days.nonzero()[0].tolist(),
+            protocol,
+            method,
+            self.identities.get(method, ""),
+            self.context,
+            seed,
+        ]
+        digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
+        return self.directory / f"{file_name(recordings.dataset, protocol, method)}--{digest}.parquet"
