@@ -43,8 +43,8 @@ def read_table(
 ) -> pd.DataFrame:
     """Read a recording from a parquet or CSV file.
 
-    A CSV's participants stay text, so that "007" remains "007". Times that are text are parsed, in ISO
-    form or, where they are all alike, in another.
+    A CSV's participants stay text, so that "007" remains "007". Times that are text must be in ISO form: of
+    01/02/2024, nobody can say which is the month. Where their offsets differ they become UTC.
 
     Args:
         path: A .parquet, .pq, .csv or .csv.gz file.
@@ -95,16 +95,13 @@ def _parse_times(text: pd.Series, *, where: str) -> pd.Series:
     # Offsets that change with summer time leave one absolute clock: UTC.
     utc = text.astype(str).str.extract(r":\d{2}(?:\.\d+)? ?([+-]\d{2}:?\d{2}|Z)$", expand=False).nunique() > 1
     try:
-        try:
-            parsed: pd.Series = pd.to_datetime(text, utc=utc, format="ISO8601")
-        except ValueError:
-            parsed = pd.to_datetime(text, utc=utc)
+        parsed: pd.Series = pd.to_datetime(text, utc=utc, format="ISO8601")
     except (ValueError, OverflowError) as error:
-        bad = pd.to_datetime(text, errors="coerce", utc=True).isna() & text.notna()
+        bad = pd.to_datetime(text, errors="coerce", utc=True, format="ISO8601").isna() & text.notna()
         row = int(bad.to_numpy().argmax())
         raise ValueError(
-            f"{where}, row {row}: {text.iloc[row]!r} is not a time like the ones above it; "
-            "write times as 2024-03-31T07:45, one form throughout"
+            f"{where}, row {row}: {text.iloc[row]!r} is not a time in ISO form; write times as "
+            "2024-03-31T07:45 (in Python, pd.to_datetime(column, format='...') reads other forms)"
         ) from error
     return parsed
 

@@ -139,3 +139,29 @@ def test_shipped_weights_are_small_and_labelled() -> None:
     assert model.config.licence == "CC-BY-NC-SA-4.0"
     assert "CC BY-NC-SA 4.0" in (folder / "README.md").read_text()
     assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.float16}
+
+
+def test_a_flipped_bit_in_the_weights_is_noticed(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-3000] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="altered or damaged"):
+        lsm2.load_model(folder)
+
+
+def test_the_config_of_another_kind_of_model_is_named(folder: Path) -> None:
+    (folder / "config.json").write_text('{"model_type": "bert", "hidden_size": 8}')
+    with pytest.raises(CheckpointError, match="of a bert model"):
+        lsm2.load_model(folder)
+
+
+@pytest.mark.parametrize("name", [None, 5, ""])
+def test_what_is_no_name_is_refused(name: object) -> None:
+    with pytest.raises(ValueError, match="named by a name or a path"):
+        lsm2.load_model(name)  # type: ignore[arg-type]
+
+
+def test_shipped_models_have_no_revisions() -> None:
+    with pytest.raises(FileNotFoundError, match="has no revisions; leave '@v1' out"):
+        lsm2.load_model("lsm2-small@v1")

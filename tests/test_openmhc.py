@@ -215,10 +215,17 @@ def test_unknown_classes_are_refused_by_name_and_never_run(
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("damage", ["cut", "text", "empty", "tensor"])
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "tensor", "bit"])
 def test_a_damaged_checkpoint_is_refused(damage: str, daily: tuple[Path, Dense], tmp_path: Path) -> None:
     folder = copy(daily, tmp_path)
     path = folder / "model.ckpt"
+    if damage == "bit":
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        with pytest.raises(CheckpointError, match="check sum"):
+            lsm2.load_model(folder)
+        return
     if damage == "tensor":
         torch.save(torch.zeros(3), path)
     else:

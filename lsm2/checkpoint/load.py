@@ -33,6 +33,10 @@ def load(
         CheckpointError: What is there is damaged or of no known form.
         ValueError: A revision is given for what does not come from the hub.
     """
+    if not isinstance(name, (str, Path)) or not str(name):
+        raise ValueError(
+            f"a model is named by a name or a path, not by {name!r}; shipped: {', '.join(shipped.names())}"
+        )
     place = shipped.find(name) if isinstance(name, str) else None
     if place is None:
         path = Path(name).expanduser()
@@ -41,6 +45,11 @@ def load(
         if revision is not None:
             raise ValueError(f"revision={revision!r} is for models on the hub; {name} is a local checkpoint")
         return _load_local(place)
+    stem = str(name).split("@")[0]
+    if shipped.find(stem) is not None:
+        raise FileNotFoundError(
+            f"{stem} comes with the package and has no revisions; leave {str(name)[len(stem) :]!r} out"
+        )
     wanted = hub.parse(name, revision) if isinstance(name, str) else None
     if wanted is None:
         raise FileNotFoundError(

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -42,6 +43,8 @@ class CheckpointConfig(BaseModel):
     network: AIMConfig
     training: dict[str, Any] = Field(default_factory=dict)
     """How the weights came about; for people, not read by code."""
+    fingerprint: str | None = None
+    """:func:`fingerprint` of the weights as stored; a file that was altered since is refused."""
 
     @model_validator(mode="after")
     def _fits(self) -> CheckpointConfig:
@@ -57,10 +60,14 @@ def fingerprint(model: AIM, config: CheckpointConfig) -> str:
     """Hash of the weights (as float32), the network and the channels: 16 hex digits, the same after a round
     trip.
     """
+    return _hash(model.state_dict(), config)
+
+
+def _hash(tensors: Mapping[str, Tensor], config: CheckpointConfig) -> str:
     digest = hashlib.sha256()
     for part in (config.network, config.channels):  # without defaults, so that new fields change no old hash
         digest.update(part.model_dump_json(exclude_defaults=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in sorted(tensors.items()):
         digest.update(f"{name}{tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().float().contiguous().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
@@ -92,17 +99,18 @@ def save_checkpoint(
     tensors = {
         name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in model.state_dict().items()
     }
-    with _replacing(directory / WEIGHTS) as temporary:
+    config = config.model_copy(update={"fingerprint": _hash(tensors, config)})
+    with replacing(directory / WEIGHTS) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt"})
-    with _replacing(directory / CONFIG) as temporary:
+    with replacing(directory / CONFIG) as temporary:
         temporary.write_text(config.model_dump_json(indent=2) + "\n")
     if card is not None:
-        with _replacing(directory / CARD) as temporary:
+        with replacing(directory / CARD) as temporary:
             temporary.write_text(card)
     return directory
 
 
-class _replacing:
+class replacing:
     """A temporary name beside a file, renamed to it if nothing went wrong."""
 
     def __init__(self, path: Path) -> None:
@@ -138,7 +146,13 @@ def read_config(directory: str | Path) -> CheckpointConfig:
         raise CheckpointError(
             f"{path} is no JSON ({error}); the file is damaged, get the checkpoint again"
         ) from None
-    if isinstance(fields, dict) and fields.get("version", 1) != 1:
+    if not isinstance(fields, dict) or ("format" not in fields and "network" not in fields):
+        kind = fields.get("model_type") if isinstance(fields, dict) else None
+        raise CheckpointError(
+            f"{path} is not that of an lsm2 checkpoint{f', but of a {kind} model' if kind else ''}; give the "
+            "folder that Model.save wrote"
+        )
+    if fields.get("version", 1) != 1:
         raise CheckpointError(
             f"{path} has version {fields['version']!r}, this release reads version 1; update lsm2"
         )
@@ -172,6 +186,11 @@ def load_checkpoint(directory: str | Path) -> tuple[AIM, CheckpointConfig]:
     model = AIM(config.network)
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     check_tensors(f"{path} does not match its {CONFIG}", tensors, wanted)
+    if config.fingerprint is not None and config.fingerprint != _hash(tensors, config):
+        raise CheckpointError(
+            f"{path} or its {CONFIG} was altered or damaged since they were written (fingerprint "
+            f"{config.fingerprint} expected); get the checkpoint again"
+        )
     model.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
     return model.eval(), config
 

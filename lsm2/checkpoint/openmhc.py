@@ -38,6 +38,8 @@ _KIND, _VERSIONS = "lsm2", (1, 2)
 _PREFIX = "model."
 _HEART_RATE = OPENMHC.index("watch_hr")
 _SLOWEST_PER_MINUTE = 10.0  # a mean heart rate below this is one per second, as HealthKit counts
+_DAMAGE = (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
+_DAMAGE += (zipfile.BadZipFile,)
 _NAMES = {1440: "openmhc-daily", 10080: "openmhc-weekly"}
 
 
@@ -225,8 +227,14 @@ def _theirs(name: str) -> str:
 
 
 def _load(path: Path) -> dict[str, Any]:
+    is_zip = zipfile.is_zipfile(path)
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+        if is_zip:  # torch does not look at the check sums
+            with zipfile.ZipFile(path) as archive:
+                broken = archive.testzip()
+            if broken:
+                raise ValueError(f"the check sum of {broken} is wrong")
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=is_zip)
     except UnpicklingError as error:
         classes = sorted(set(re.findall(r"GLOBAL ([\w.]+)", str(error))))
         if classes:
@@ -237,7 +245,7 @@ def _load(path: Path) -> dict[str, Any]:
         raise CheckpointError(_damaged(path, error)) from None
     except PermissionError:
         raise
-    except (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError) as error:
+    except _DAMAGE as error:
         raise CheckpointError(_damaged(path, error)) from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a Lightning checkpoint")

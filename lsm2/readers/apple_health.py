@@ -86,7 +86,8 @@ def read_apple_health(
             skin_temperature (degC), workout_* (0/1), those that the export holds anything for. "openmhc": the
             19 channels of OpenMHC's models, in their order, all of them.
         on_error: "raise", or "skip" to leave malformed records out, and to keep what stands before the place
-            where a document breaks off, with one warning that counts them.
+            where a document breaks off, with one warning that counts them. An archive whose check sum is
+            wrong is refused either way: its values may be wrong too.
         progress: Whether to show a bar over bytes; None: on a terminal.
 
     Returns:
@@ -121,7 +122,11 @@ def read_apple_health(
         records = AppleRecords(
             document.name, skip=on_error == "skip", earliest=float(earliest), latest=float(latest)
         )
-        _parse(document, records, progress)
+        try:
+            _parse(document, records, progress)
+        except ReadError as error:
+            _check_rest(document, error)
+            raise
     streams: dict[str, list[Samples]] = {}
     written: list[Offsets] = []
     counts: dict[str, int] = {}
@@ -135,6 +140,8 @@ def read_apple_health(
     recording = Recording(streams, records.devices, DEVICES, wearable=("watch",))
     timeline = Timeline(written, zone)
     frame = _frame(recording, timeline, layout, first, stop)
+    if layout == "openmhc":
+        _warn_unused(recording, document.name)
     _warn(records, document.name, empty=frame.empty)
     frame.attrs.update(_facts(records, layout, zone, timeline, counts, doubled))
     if participant is not None:
@@ -152,13 +159,13 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
         try:
             for count in parser.feed(document.prolog, document.stream.read):
                 bar.update(count)
-        except (Cut, DamageError) as error:
-            line = error.line if isinstance(error, Cut) else parser.line
+        except Cut as error:
             fault = (
-                f"{document.name}, line {line}: the document breaks off or is not well-formed ({error}), "
-                f"after {describe_size(parser.position)} of {describe_size(document.size)} and "
+                f"{document.name}, line {error.line}: the document breaks off or is not well-formed "
+                f"({error}), after {describe_size(parser.position)} of {describe_size(document.size)} and "
                 f"{records.elements:,} records"
             )
+            _check_rest(document, error)
     if fault:
         if not records.skip:
             raise ReadError(
@@ -172,6 +179,18 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
             UserWarning,
             stacklevel=3,
         )
+
+
+def _check_rest(document: Document, error: Exception) -> None:
+    """Read on to where an archive's check sum stands: what a damaged one holds is not to be believed.
+
+    Raises:
+        DamageError: The archive is damaged, which explains what was wrong.
+    """
+    if isinstance(error, DamageError):
+        return
+    while document.stream.read(1 << 20):
+        pass
 
 
 def _frame(
@@ -242,6 +261,27 @@ def _function(channel: str, device: str | None = None) -> Callable[[Minutes], np
     if device is None:
         return lambda minutes: minutes.merged_amount(channel)
     return lambda minutes: minutes.amount(channel, device)
+
+
+def _warn_unused(recording: Recording, name: str) -> None:
+    """Name what OpenMHC's channels have no room for: other devices, and flights of the watch."""
+    wanted = set(_OPENMHC.values())
+    lost = {
+        f"{channel} of {'other apps and devices' if device == 'other' else f'the {device}'}": sum(
+            map(len, recording.samples(channel, device))
+        )
+        for channel in dict.fromkeys(channel for channel, _ in wanted)
+        for device in DEVICES
+        if (channel, device) not in wanted and recording.has(channel, device)
+    }
+    if lost:
+        counts = ", ".join(f"{what}: {count}" for what, count in lost.items())
+        warnings.warn(
+            f"{name}: OpenMHC's channels are those of an iPhone and an Apple Watch; samples left out: "
+            f'{counts}. layout="canonical" keeps them.',
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def _warn(records: AppleRecords, name: str, *, empty: bool) -> None:

@@ -94,9 +94,11 @@ def _bound(name: str, given: Any, zone: Any) -> tuple[int | None, bool]:
     if given is None:
         return None, False
     is_date = isinstance(given, date) and not isinstance(given, datetime)
-    if isinstance(given, str):
-        is_date = re.fullmatch(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*", given) is not None
     try:
+        if isinstance(given, str):
+            is_date = re.fullmatch(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}\s*", given) is not None
+            if not re.match(r"\s*[0-9]{4}-[0-9]{2}-[0-9]{2}", given):
+                raise ValueError("not in ISO form")
         if isinstance(given, (int, float)):
             raise ValueError("a number")
         stamp = pd.Timestamp(given)
