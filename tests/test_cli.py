@@ -282,3 +282,13 @@ def test_as_a_process(place: Path) -> None:
     traced = run("coverage", "none.csv", LSM2_TRACEBACK="1")
     assert traced.returncode == 1
     assert "Traceback" in traced.stderr
+
+
+def test_messages_name_options_not_parameters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    times = pd.date_range("2024-03-01", periods=60, freq="min", tz="UTC")
+    frame = pd.DataFrame({"timestamp": times, "heart_rate": 60.0, "mystery": 1.0})
+    frame.to_parquet(tmp_path / "a.parquet")
+    assert main(["embed", str(tmp_path / "a.parquet"), "-o", str(tmp_path / "e.parquet")]) == 0
+    said = capsys.readouterr().err
+    assert "--columns 'your column=channel'" in said and "Pass --tz Europe/Berlin" in said
+    assert "tz=" not in said and "columns={" not in said

@@ -64,6 +64,7 @@ CHANNELS: dict[str, Channel] = {
                 "pulse_rate_bpm",
                 "beats per minute",
                 "watch_heart_rate",
+                "watch_hr",
             ),
             scales={"bpm": 1.0, "count/min": 1.0, "beats/s": 60.0, "count/s": 60.0, "Hz": 60.0},
         ),

@@ -16,7 +16,7 @@ def load(
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
-) -> tuple[AIM, CheckpointConfig, str | None]:
+) -> tuple[AIM, CheckpointConfig, str | None, Path]:
     """Load a checkpoint by name: a shipped one, then what lies at that path, then a name on the hub.
 
     Args:
@@ -26,7 +26,8 @@ def load(
         local_files_only: Never touch the network.
 
     Returns:
-        The network in evaluation mode on the CPU, its config, and the text of its model card.
+        The network in evaluation mode on the CPU, its config, the text of its model card, and the folder in
+        which a calibration of its intervals may lie.
 
     Raises:
         FileNotFoundError: There is nothing of that name; lists the shipped ones.
@@ -60,13 +61,13 @@ def load(
     return _load_local(hub.fetch(wanted, cache_dir=cache_dir, local_files_only=local_files_only))
 
 
-def _load_local(path: Path) -> tuple[AIM, CheckpointConfig, str | None]:
+def _load_local(path: Path) -> tuple[AIM, CheckpointConfig, str | None, Path]:
     if (path / CONFIG).is_file():
         network, config = load_checkpoint(path)
         card = path / CARD
-        return network, config, card.read_text(encoding="utf-8") if card.is_file() else None
+        return network, config, card.read_text(encoding="utf-8") if card.is_file() else None, path
     if is_release(path):
-        return read_release(path)
+        return *read_release(path), path if path.is_dir() else path.parent
     if path.is_dir():
         held = sorted(part.name for part in path.iterdir())
         raise FileNotFoundError(

@@ -38,8 +38,10 @@ _KIND, _VERSIONS = "lsm2", (1, 2)
 _PREFIX = "model."
 _HEART_RATE = OPENMHC.index("watch_hr")
 _SLOWEST_PER_MINUTE = 10.0  # a mean heart rate below this is one per second, as HealthKit counts
-_DAMAGE = (OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError)
-_DAMAGE += (zipfile.BadZipFile,)
+_DAMAGE = (
+    *(OSError, RuntimeError, EOFError, LookupError, ValueError, AttributeError, TypeError),
+    zipfile.BadZipFile,
+)
 _NAMES = {1440: "openmhc-daily", 10080: "openmhc-weekly"}
 
 

@@ -1,4 +1,5 @@
-"""The command line: ``embed``, ``reconstruct``, ``coverage``, ``info``, ``pretrain``, ``demo``, ``import``.
+"""The command line: ``embed``, ``reconstruct``, ``coverage``, ``info``, ``pretrain``, ``demo``,
+``evaluate``, ``import``.
 
 Exit codes: 0 done, 2 something the user can mend (one line on stderr says what), 130 interrupted. Heavy
 imports stand inside the commands, so that ``lsm2 --help`` answers at once.
@@ -14,14 +15,37 @@ from typing import Any
 
 import typer
 
-from lsm2.cli import commands, imports
+from lsm2.cli import commands, evaluate, imports
 from lsm2.cli.app import app
 
-__all__ = ["app", "commands", "imports", "main"]
+__all__ = ["app", "commands", "evaluate", "imports", "main"]
+
+
+# What messages say to callers of the functions, in the words of the command line.
+_OPTIONS = {
+    "columns={'your column': 'channel'}": "--columns 'your column=channel'",
+    "units={'channel': 'unit'}": "--units channel=unit",
+    "tz='Europe/Berlin'": "--tz Europe/Berlin",
+    "tz='UTC'": "--tz UTC",
+    "(a zone, a column of zones, or {participant: zone})": "(a zone, or a column of zones)",
+    "on_error='skip'": "--on-error skip",
+    'layout="canonical"': "--layout canonical",
+    "local_files_only=True": "HF_HUB_OFFLINE=1",
+    "cache_dir=": "HF_HUB_CACHE",
+    "timestamp='...'": "--timestamp ...",
+    "participant='...'": "--participant ...",
+    "no tz= is given": "no --tz is given",
+}
+
+
+def _in_options(message: str) -> str:
+    for call, option in _OPTIONS.items():
+        message = message.replace(call, option)
+    return " ".join(message.split())
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    print(f"lsm2: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"lsm2: warning: {_in_options(str(message))}", file=sys.stderr)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,5 +77,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
             context = getattr(error, "ctx", None)
             help_ = f"{context.command_path if context else 'lsm2'} --help"
             code, message = 2, f"{error.format_message()} (more: {help_})"
-    print(f"lsm2: {' '.join(message.split())}", file=sys.stderr)
+    print(f"lsm2: {_in_options(message)}", file=sys.stderr)
     return code

@@ -261,8 +261,8 @@ def _zones(
         own = times.tz
         if own is not None and is_utc(own) and len(times):
             warnings.warn(
-                "the timestamps are in UTC, or were written with several offsets, and no tz= is given: days are "
-                "cut at midnight UTC. Pass tz='Europe/Berlin' (a zone, a column of zones, or {participant: zone}) for the "
+                "the timestamps are in UTC and no tz= is given: days are cut at midnight UTC (a CSV of "
+                "several offsets becomes UTC). Pass tz='Europe/Berlin' (a zone, a column of zones, or {participant: zone}) for the "
                 "participants' own days, or tz='UTC' to keep these and silence this.",
                 UserWarning,
                 stacklevel=2,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -27,20 +28,14 @@ def to_frame(
 ) -> pd.DataFrame:
     """Return the recording with its gaps filled, at minute steps, in the caller's columns and units.
 
-    Observed values are copied from the caller's columns. Where the clock was set back, both passes of the
-    repeated hour are returned; a minute that only one pass recorded gets, in the other, what the day holds
-    for it.
-
     Args:
         days: The recording.
         fills: float32 (days, channels, 1440), values for missing minutes in canonical units; NaN: not filled.
-        channels: None for the caller's own, "all" for every channel of the schema, or a list of channels;
-            those without a column come by canonical name and in canonical units.
-        grid: "days" for the days with a token, "full" to add all others from a person's first day to the
-            last.
-        max_gap: Longest gap to fill, as a Timedelta or a string such as "60min"; None for no limit.
+        channels: See :func:`lay_out`, as the parameters below.
+        grid: "days" or "full".
+        max_gap: Longest gap to fill.
         return_filled: Whether to add `<column>.filled`, bool: the value is a fill.
-        has_token: bool (days,), the days with an observed token; default: those with an observed minute.
+        has_token: bool (days,), the days with an observed token.
 
     Raises:
         ValueError: `grid` or `max_gap` is not understood, or a channel is not known.
@@ -52,37 +47,117 @@ def to_frame(
     >>> to_frame(days, np.full(days.values.shape, 70, np.float32))["HR"].tolist()
     [61.0, 70.0, 64.0]
     """
+    layout = lay_out(days, channels=channels, grid=grid, max_gap=max_gap, has_token=has_token)
+    return layout.frame(fills, return_filled=return_filled)
+
+
+def lay_out(
+    days: Days,
+    *,
+    channels: Literal["all"] | Iterable[str] | None = None,
+    grid: Literal["days", "full"] = "days",
+    max_gap: Any = None,
+    has_token: np.ndarray | None = None,
+) -> Layout:
+    """Lay out the minutes to return, and which of them are to be filled.
+
+    Observed values are copied from the caller's columns. Where the clock was set back, both passes of the
+    repeated hour are returned; a minute that only one pass recorded gets, in the other, what the day holds
+    for it.
+
+    Args:
+        days: The recording.
+        channels: None for the caller's own, "all" for every channel of the schema, or a list of channels;
+            those without a column come by canonical name and in canonical units.
+        grid: "days" for the days with a token, "full" to add all others from a person's first day to the
+            last.
+        max_gap: Longest gap to fill, as a Timedelta or a string such as "60min"; None for no limit.
+        has_token: bool (days,), the days with an observed token; default: those with an observed minute.
+
+    Raises:
+        ValueError: `grid` or `max_gap` is not understood, or a channel is not known.
+    """
     if grid not in ("days", "full"):
         raise ValueError(f"grid={grid!r} is not known; it is 'days' or 'full'")
     limit = _minutes_of(max_gap)
     columns = select_columns(days, channels)
-    if fills.shape != days.values.shape:
-        raise ValueError(f"fills has shape {fills.shape}, the days have {days.values.shape}")
     wanted = np.asarray(days.observed.any(axis=(1, 2)) if has_token is None else has_token, bool)
     rows = make_grid(days, wanted, full=grid == "full")
     keys = _Keys(days, rows)
     fillable = np.flatnonzero(wanted[rows.day] & (rows.day >= 0)) if len(wanted) else np.zeros(0, np.int64)
-    data: dict[Any, np.ndarray] = {}
-    flags: dict[str, np.ndarray] = {}
+    recorded, missing = [], []
     for column in columns:
         values = np.full(len(rows.person), np.nan, column.values.dtype)
         if len(column.values):
             values[keys.row] = column.values[keys.recorded]
-        missing = fillable[np.isnan(values[fillable])]
+        empty = fillable[np.isnan(values[fillable])]
         if limit is not None:
-            missing = missing[keys.gap_lengths(column, missing) <= limit]
-        proposed = _proposed(days, fills, column, rows, missing)
-        values[missing] = proposed
-        data[column.label] = values
-        if return_filled:
-            filled = np.zeros(len(values), bool)
-            filled[missing] = ~np.isnan(proposed)
-            flags[f"{column.label}.filled"] = filled
-    times = from_minutes(rows.minute, days.origin.dtype)
-    frame = pd.DataFrame({**data, **flags}, copy=False)
-    frame.attrs = dict(days.origin.attrs)
-    frame.index = row_index(days, rows.person, times.rename(TIMESTAMP))
-    return frame
+            empty = empty[keys.gap_lengths(column, empty) <= limit]
+        recorded.append(values)
+        missing.append(empty)
+    return Layout(days, rows, tuple(columns), tuple(recorded), tuple(missing))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Layout:
+    """The minutes of an output, with what was recorded in them; from :func:`lay_out`."""
+
+    days: Days
+    rows: Grid
+    columns: tuple[Column, ...]
+    recorded: tuple[np.ndarray, ...]  # per column: (rows,) in the caller's unit and dtype, NaN where missing
+    missing: tuple[np.ndarray, ...]  # per column: int64, the rows to fill
+
+    def filled(self, number: int, fills: np.ndarray) -> np.ndarray:
+        """Return a column's values (rows,) in the caller's unit and dtype, its gaps filled.
+
+        Args:
+            number: Of the column.
+            fills: float32 (days, channels, 1440) in canonical units; NaN: not filled.
+        """
+        values = self.recorded[number].copy()
+        rows = self.missing[number]
+        values[rows] = _proposed(self.days, fills, self.columns[number], self.rows, rows)
+        return values
+
+    def frame(
+        self,
+        fills: np.ndarray,
+        *,
+        bounds: tuple[np.ndarray, np.ndarray] | None = None,
+        return_filled: bool = False,
+    ) -> pd.DataFrame:
+        """Return the recording with its gaps filled.
+
+        Args:
+            fills: float32 (days, channels, 1440), canonical units; NaN: not filled.
+            bounds: Lower and upper bounds of the fills, likewise; each column is followed by
+                `<column>.lower` and `<column>.upper`, which equal the value where it is no fill.
+            return_filled: Add `<column>.filled`, bool, after all other columns.
+        """
+        if fills.shape != self.days.values.shape:
+            raise ValueError(f"fills has shape {fills.shape}, the days have {self.days.values.shape}")
+        data: dict[Any, np.ndarray] = {}
+        flags: dict[str, np.ndarray] = {}
+        for number, column in enumerate(self.columns):
+            data[column.label] = self.filled(number, fills)
+            if bounds is not None:
+                data[f"{column.label}.lower"] = self.filled(number, bounds[0])
+                data[f"{column.label}.upper"] = self.filled(number, bounds[1])
+            if return_filled:
+                flags[f"{column.label}.filled"] = self.is_fill(number, data[column.label])
+        frame = pd.DataFrame({**data, **flags}, copy=False)
+        frame.attrs = dict(self.days.origin.attrs)
+        times = from_minutes(self.rows.minute, self.days.origin.dtype)
+        frame.index = row_index(self.days, self.rows.person, times.rename(TIMESTAMP))
+        return frame
+
+    def is_fill(self, number: int, values: np.ndarray) -> np.ndarray:
+        """Return which of a column's values, from :meth:`filled`, are fills, bool (rows,)."""
+        flags = np.zeros(len(values), bool)
+        rows = self.missing[number]
+        flags[rows] = ~np.isnan(values[rows])
+        return flags
 
 
 def round_counts(days: Days, fills: np.ndarray, columns: Iterable[Column]) -> None:

@@ -77,6 +77,8 @@ class Imputer:
             ValueError: A shape does not fit, or heart rate is per second without ``units`` saying so.
         """
         data = np.asarray(data, np.float32)
+        if data.ndim == 3 and not len(data):
+            return data.copy()
         observed, target = (np.asarray(mask) > 0.5 for mask in (observed_mask, target_mask))
         minutes = self._model.config.network.window_minutes
         if data.ndim != 3 or data.shape[1] != len(OPENMHC) or data.shape[2] % minutes or not data.shape[2]:
