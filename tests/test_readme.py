@@ -10,7 +10,9 @@ import pytest
 
 import lsm2
 from lsm2.cli import main
+from lsm2.simulation import simulate_apple_health
 from lsm2.tables import write_table
+from tests.dense import write_release
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -23,7 +25,7 @@ def blocks(language: str) -> list[str]:
 def commands() -> list[list[str]]:
     """Return the words of each `lsm2 ...` line."""
     return [
-        shlex.split(line)[1:]
+        shlex.split(line, comments=True)[1:]
         for block in blocks("bash")
         for line in block.splitlines()
         if line[:5] == "lsm2 "
@@ -33,6 +35,9 @@ def commands() -> list[list[str]]:
 @pytest.fixture
 def _recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_table(lsm2.simulate(participants=1, days=1).reset_index(), tmp_path / "recording.parquet")
+    simulate_apple_health(tmp_path / "export.zip", days=1)
+    write_table(lsm2.read_apple_health(tmp_path / "export.zip"), tmp_path / "me.parquet")
+    write_release(tmp_path / "openmhc-daily")  # what lies there goes before the hub
     monkeypatch.chdir(tmp_path)
 
 
@@ -51,7 +56,8 @@ def test_the_commands_run(words: list[str]) -> None:
 
 
 def test_there_are_commands() -> None:
-    assert {words[0] for words in commands()} == {"embed", "reconstruct", "coverage", "info", "demo"}
+    known = {"embed", "reconstruct", "coverage", "info", "demo", "import"}
+    assert {words[0] for words in commands()} == known
 
 
 def test_links_into_the_repository_lead_somewhere() -> None:
