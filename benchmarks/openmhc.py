@@ -110,6 +110,9 @@ def speed(count: int, repeats: int) -> dict[str, Any]:
     exact = {
         f"embedding, {name}": difference(embed(model, x), dense.embed(x)) for name, model in models.items()
     }
+    answer = dense.impute(x, target)[target]
+    for name, imputer in imputers.items():
+        exact[f"imputed, {name}"] = difference(imputer.impute(x, observed, target)[target], answer)
     return {"days": count, "observed_tokens": round(share, 3), "rows": rows, "difference_to_dense": exact}
 
 
