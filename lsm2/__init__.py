@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lsm2.api import coverage, embed, load_model, reconstruct
+    from lsm2.api import calibrate, coverage, embed, load_model, reconstruct
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
     from lsm2.model import Model
@@ -25,6 +25,7 @@ __all__ = [
     "Model",
     "Schema",
     "__version__",
+    "calibrate",
     "coverage",
     "embed",
     "load_model",
@@ -42,6 +43,7 @@ _HOME = {
     "read_apple_health": "lsm2.readers",
     "simulate": "lsm2.simulation",
     "Model": "lsm2.model",
+    "calibrate": "lsm2.api",
     "coverage": "lsm2.api",
     "embed": "lsm2.api",
     "load_model": "lsm2.api",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,8 @@ from lsm2.channels import CHANNELS, Schema
 from lsm2.checkpoint import load
 from lsm2.days import coverage as coverage_of_days
 from lsm2.days import read_days
-from lsm2.model import Level, Model, Point
+from lsm2.intervals import collect, fit, join, load_calibration
+from lsm2.model import Level, Model, Point, Summary
 
 
 def load_model(
@@ -56,10 +57,17 @@ def load_model(
         >>> lsm2.load_model("lsm2-small").config.licence
         'CC-BY-NC-SA-4.0'
     """
-    network, config, card = load(
+    network, config, card, folder = load(
         name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
     )
-    return Model(network, config, device=device, precision=precision, card=card)
+    return Model(
+        network,
+        config,
+        device=device,
+        precision=precision,
+        card=card,
+        calibration=load_calibration(folder),
+    )
 
 
 def embed(
@@ -142,6 +150,10 @@ def reconstruct(
     grid: Literal["days", "full"] = "days",
     max_gap: Any = None,
     return_filled: bool = False,
+    interval: float | None = None,
+    summary: Summary | None = None,
+    n_samples: int | None = None,
+    seed: int = 0,
     model: Model | str | Path | None = None,
     columns: Mapping[Any, str] | None = None,
     units: Mapping[str, str] | None = None,
@@ -166,7 +178,22 @@ def reconstruct(
         grid: ``"days"``: minutes of the days with an observed token, from the first to the last minute of
             the input; ``"full"``: also the days between them, as NaN.
         max_gap: Longer gaps stay NaN, such as ``"60min"`` or a Timedelta.
-        return_filled: Add ``<column>.filled`` (bool).
+        return_filled: Add ``<column>.filled`` (bool), after all other columns.
+        interval: Level of an interval, above 0 and below 1, such as 0.9: each column is followed by
+            ``<column>.lower`` and ``<column>.upper``. Of people like those that the model was calibrated on,
+            the bounds hold this share of the hidden minutes; a value that equals a bound counts as held.
+            Where a value was observed, both equal it. Bounds lie in the valid range, hold the fill, and widen
+            with the level and away from the edges of a gap. Of binary channels they bound the probability:
+            how often it comes true in a person's minutes with like answers.
+        summary: ``"day"``: a row for each calendar day instead of minutes: the total (counts, energies) or
+            mean (other channels) of observed and filled minutes; with ``interval`` its own calibrated bounds,
+            since errors of single minutes partly cancel: minute bounds must not be added up. Columns
+            ``<column>.observed`` and ``<column>.filled``, shares of the day's 1,440 minutes, follow.
+        n_samples: So many plausible completions, with their number as first index level ``sample``: drawn
+            from the calibrated distribution of each minute, with the errors' own correlation over time.
+            Fills are expectations and vary less than real minutes; completions vary as these do. Channels of
+            different families are drawn independently, given the fills.
+        seed: Of the completions; they depend on nothing else than participant, date and model.
         model: As for :func:`embed`; so are the parameters that follow.
         columns: See :func:`embed`.
         units: See :func:`embed`; the output is in the same units.
@@ -181,12 +208,14 @@ def reconstruct(
         The input's own columns that are channels, in its order and units, at minute steps. Observed values
         that are the only one of their minute are copied; finer rows give their aggregate; values outside the
         valid range are replaced (one warning counts them). Fills lie in the valid range; of binary channels
-        they are probabilities. Fills are
-        expectations: they vary less than real minutes do.
+        they are probabilities. ``.attrs["predicted"]`` names the columns
+        without any observed value, which are predictions from other channels alone.
 
     Raises:
         TypeError: ``data`` is no DataFrame.
-        ValueError: As for :func:`embed`, or an unknown ``point``, ``grid``, ``max_gap`` or channel.
+        ValueError: As for :func:`embed`, or an unknown ``point``, ``grid``, ``max_gap``, ``summary``,
+            ``interval`` or channel; ``interval`` or ``n_samples`` of a model without a calibration
+            (:func:`calibrate`), or with one that was fitted on other weights.
 
     Example:
         >>> import lsm2
@@ -194,6 +223,9 @@ def reconstruct(
         >>> filled = lsm2.reconstruct(recording)
         >>> bool(filled["heart_rate"].isna().any())
         False
+        >>> days = lsm2.reconstruct(recording, summary="day")
+        >>> bool(days["steps"].iloc[0] >= recording["steps"].sum())
+        True
     """
     return _resolve(model).reconstruct(
         data,
@@ -202,6 +234,10 @@ def reconstruct(
         grid=grid,
         max_gap=max_gap,
         return_filled=return_filled,
+        interval=interval,
+        summary=summary,
+        n_samples=n_samples,
+        seed=seed,
         columns=columns,
         units=units,
         tz=tz,
@@ -211,6 +247,101 @@ def reconstruct(
         batch_size=batch_size,
         progress=progress,
     )
+
+
+def calibrate(
+    model: Model | str | Path,
+    data: pd.DataFrame,
+    *,
+    folds: Iterable[tuple[Model | str | Path, Iterable[Any]]] | None = None,
+    description: str = "",
+    provisional: bool = False,
+    most_days: int = 8,
+    seed: int = 0,
+    columns: Mapping[Any, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    tz: Any = None,
+    participant: str = "participant_id",
+    timestamp: str = "timestamp",
+    keep_zeros: bool = False,
+    batch_size: int | None = None,
+    progress: bool | None = None,
+) -> Model:
+    """Measure how far a model's fills are off, so that ``interval=`` and ``n_samples=`` can say so.
+
+    Hides gaps of one minute to a day in the recordings, in single channels, families and all, and whole
+    families on all days; fills them; and keeps the quantiles of the errors by channel, distance to observed
+    minutes, predicted level and what else was recorded. People count alike, however much they recorded. Use
+    recordings of people on whom the weights were not trained (split-conformal prediction; Vovk et al. 2005,
+    Lei et al. 2018), the more people the better: the levels are widened until people who were left out of
+    the fit are covered.
+
+    Args:
+        model: The model, or a name or folder for :func:`load_model`.
+        data: As for :func:`embed`, of two people or more. Minutes in which a device that counts was not worn
+            are never hidden.
+        folds: (model, participants) pairs, to calibrate on people of all folds, each answered by the model of
+            their fold, which was not trained on them; None: ``model`` answers for all.
+        description: What it was calibrated on, for people.
+        provisional: Say that a better calibration is to come.
+        most_days: Days of a participant in which minutes are hidden, drawn by seed.
+        seed: Of the draws.
+        columns: See :func:`embed`; so are the parameters that follow.
+        units: See :func:`embed`.
+        tz: See :func:`embed`.
+        participant: See :func:`embed`.
+        timestamp: See :func:`embed`.
+        keep_zeros: See :func:`embed`.
+        batch_size: See :func:`embed`.
+        progress: See :func:`embed`.
+
+    Returns:
+        The model with its calibration; :meth:`Model.save` writes both.
+
+    Raises:
+        TypeError: ``data`` is no DataFrame.
+        ValueError: As for :func:`embed`; fewer than two people; a fold's model has other channels.
+
+    Example:
+        >>> import lsm2
+        >>> recording = lsm2.simulate(participants=2, days=1)[["heart_rate"]]
+        >>> model = lsm2.calibrate("lsm2-small", recording)
+        >>> filled = model.reconstruct(recording, interval=0.9)
+        >>> list(filled.columns)
+        ['heart_rate', 'heart_rate.lower', 'heart_rate.upper']
+    """
+    whole = _resolve(model)
+    days = read_days(
+        data,
+        whole.schema,
+        columns=columns,
+        units=units,
+        tz=tz,
+        participant=participant,
+        timestamp=timestamp,
+        keep_zeros=keep_zeros,
+    )
+    parts = [(whole, None)] if folds is None else [(_resolve(m), list(people)) for m, people in folds]
+    residuals = []
+    for answering, people in parts:
+        if answering.schema != whole.schema:
+            raise ValueError(f"{answering!r} of a fold has other channels than {whole!r}")
+        answers = partial(answering.propose, point="mean", batch_size=batch_size, progress=progress)
+        residuals.append(
+            collect(
+                days, answers, window_days=whole.window_days, people=people, most_days=most_days, seed=seed
+            )
+        )
+    calibration = fit(
+        join(residuals),
+        whole.schema,
+        whole.config.network.normalisation,
+        checkpoint=whole.hash,
+        description=description,
+        provisional=provisional,
+        data={"folds": [m.hash for m, _ in parts], "most_days": most_days, "seed": seed},
+    )
+    return whole.with_calibration(calibration)
 
 
 def coverage(

@@ -5,32 +5,34 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
-from functools import cached_property
+from copy import copy
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
-from lsm2 import levels, midnight
+from lsm2 import levels
 from lsm2.aim import AIM
+from lsm2.arguments import check_batch_size, check_uncertainty, one_of
 from lsm2.channels import Schema
 from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint
 from lsm2.days import (
     DAY,
     Windows,
     coverage,
-    crosses_midnight,
+    lay_out,
     make_windows,
     read_days,
-    round_counts,
-    select_columns,
-    to_frame,
 )
 from lsm2.engine import make_engine
+from lsm2.filling import Filling, propose
+from lsm2.intervals import Calibration
 
 Level = Literal["day", "participant", "hour", "token"]
 Point = Literal["mean", "median"]
+Summary = Literal["day"]
 
 
 class Model:
@@ -40,6 +42,7 @@ class Model:
         config: What travels with the weights: name, licence, channels, network, how they came about.
         schema: The channels that the model knows (``.channels``: objects with ``.name``, ``.unit``,
             ``.kind``, ...).
+        calibration: Behind intervals, totals' intervals and samples; None until :func:`lsm2.calibrate`.
 
     Example:
         >>> import lsm2
@@ -56,12 +59,14 @@ class Model:
         device: str = "auto",
         precision: str = "float32",
         card: str | None = None,
+        calibration: Calibration | None = None,
     ) -> None:
         self.config = config
         self.schema: Schema = config.channels
         self._engine = make_engine(network, device, precision)
         self._card = card
-        self._window_days, part = divmod(network.config.window_minutes, DAY)
+        self.calibration = calibration
+        self.window_days, part = divmod(network.config.window_minutes, DAY)
         if part or DAY % network.config.patch_minutes:
             raise ValueError(
                 f"{config.name} reads windows of {network.config.window_minutes} minutes in patches of "
@@ -102,8 +107,8 @@ class Model:
         progress: bool | None = None,
     ) -> pd.DataFrame:
         """Embed a recording with this model; see :func:`lsm2.embed`."""
-        _one_of("level", level, get_args(Level))
-        _check_batch_size(batch_size)
+        one_of("level", level, get_args(Level))
+        check_batch_size(batch_size)
         if not 0 <= min_observed <= 1:
             raise ValueError(f"min_observed={min_observed!r} is a share of observed minutes, from 0 to 1")
         days = read_days(
@@ -116,7 +121,7 @@ class Model:
             timestamp=timestamp,
             keep_zeros=keep_zeros,
         )
-        windows = make_windows(days, self._window_days)
+        windows = make_windows(days, self.window_days)
         kept, shares = levels.rich_enough(windows, min_observed)
         options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
         if level in ("hour", "token"):
@@ -131,7 +136,7 @@ class Model:
             table.attrs["observed"] = shares.tolist()
         empty = int((self._engine.token_counts(windows.observed) == 0).sum())
         if empty:
-            what = "days" if self._window_days == 1 else f"windows of {self._window_days} days"
+            what = "days" if self.window_days == 1 else f"windows of {self.window_days} days"
             _warn(f"{empty} of {len(windows)} {what} have no observed token; their embedding is NaN")
         return table
 
@@ -144,6 +149,10 @@ class Model:
         grid: Literal["days", "full"] = "days",
         max_gap: Any = None,
         return_filled: bool = False,
+        interval: float | None = None,
+        summary: Summary | None = None,
+        n_samples: int | None = None,
+        seed: int = 0,
         columns: Mapping[Any, str] | None = None,
         units: Mapping[str, str] | None = None,
         tz: Any = None,
@@ -154,9 +163,13 @@ class Model:
         progress: bool | None = None,
     ) -> pd.DataFrame:
         """Fill the gaps of a recording with this model; see :func:`lsm2.reconstruct`."""
-        _one_of("point", point, get_args(Point))
-        _one_of("grid", grid, ("days", "full"))
-        _check_batch_size(batch_size)
+        one_of("point", point, get_args(Point))
+        one_of("grid", grid, ("days", "full"))
+        if summary is not None:
+            one_of("summary", summary, get_args(Summary))
+        check_batch_size(batch_size)
+        check_uncertainty(interval, n_samples, seed)
+        calibration = None if interval is None and n_samples is None else self.calibrated()
         days = read_days(
             data,
             self.schema,
@@ -167,40 +180,56 @@ class Model:
             timestamp=timestamp,
             keep_zeros=keep_zeros,
         )
-        wanted = select_columns(days, channels)
-        positions = [column.position for column in wanted]
-        windows = make_windows(days, self._window_days)
-        fills = self._fills(windows, positions, point, batch_size=batch_size, progress=progress)
-        if point == "median":  # a median of whole numbers is one
-            round_counts(days, fills, wanted)
-        return to_frame(
-            days,
-            fills,
-            channels=channels,
-            grid=grid,
-            max_gap=max_gap,
-            return_filled=return_filled,
-            has_token=np.asarray(windows.cut(self._engine.observed_tokens(windows.observed)).any((1, 2))),
-        )
-
-    def _fills(self, windows: Windows, positions: list[int], point: str, **options: Any) -> np.ndarray:
-        """Proposed values (days, channels, 1440) in canonical units for the missing minutes of some
-        channels.
-        """
-        days = windows.days
+        windows = make_windows(days, self.window_days)
+        has_token = np.asarray(windows.cut(self._engine.observed_tokens(windows.observed)).any((1, 2)))
+        layout = lay_out(days, channels=channels, grid=grid, max_gap=max_gap, has_token=has_token)
         wanted = np.zeros(days.values.shape, dtype=bool)
+        positions = [column.position for column in layout.columns]
         wanted[:, positions] = ~days.observed[:, positions]
-        asked = windows.join(wanted)
-        fills = windows.cut(self._engine.reconstruct(windows.values, asked, point=point, **options))
-        network = self.config.network
-        if network.clock and windows.length == 1:  # else a window must begin at midnight
-            across = midnight.windows(days, crosses_midnight(days) & wanted)
-            half = network.slots // 2
-            shifted = self._engine.reconstruct(
-                across.values, across.wanted, point=point, start_slot=half, **options
+        filling = Filling(
+            windows,
+            layout,
+            partial(self.propose, windows, wanted, batch_size=batch_size, progress=progress),
+            calibration,
+        )
+        if n_samples is None:
+            table = filling.table(point, interval=interval, summary=summary, return_filled=return_filled)
+        else:
+            table = filling.samples(n_samples, seed, summary=summary, return_filled=return_filled)
+        table.attrs["predicted"] = [str(c.label) for c in layout.columns if np.isnan(c.values).all()]
+        return table
+
+    def propose(self, windows: Windows, wanted: np.ndarray, point: str, **options: Any) -> np.ndarray:
+        """Values for the minutes wanted of days; see :func:`lsm2.filling.propose`."""
+        return propose(self._engine, self.config.network, windows, wanted, point, **options)
+
+    def with_calibration(self, calibration: Calibration | None) -> Model:
+        """The same model, sharing its weights, with another calibration or none."""
+        other = copy(self)
+        other.calibration = calibration
+        return other
+
+    def calibrated(self) -> Calibration:
+        """The calibration, if it is there and was fitted to these weights.
+
+        Raises:
+            ValueError: It is not; says how to make one.
+        """
+        how = (
+            f"Make one with `lsm2 calibrate --model {self.config.name} DATA.parquet -o FOLDER`, or with "
+            "lsm2.calibrate(model, data)"
+        )
+        if self.calibration is None:
+            raise ValueError(
+                f"{self.config.name} has no calibration, which interval= and n_samples= need. {how}"
             )
-            midnight.blend(fills, across, shifted)
-        return fills
+        fitted = self.calibration.config.checkpoint
+        if fitted != self.hash:
+            raise ValueError(
+                f"the calibration of {self.config.name} was fitted on other weights ({fitted}; these are "
+                f"{self.hash}), so its intervals would be wrong. {how}"
+            )
+        return self.calibration
 
     def fill_windows(
         self,
@@ -252,8 +281,8 @@ class Model:
         )
 
     def save(self, directory: str | Path) -> Path:
-        """Write ``config.json``, ``model.safetensors`` (float32) and the model card; :func:`load_model` reads
-        them back.
+        """Write ``config.json``, ``model.safetensors`` (float32), the model card and, where there is one, the
+        calibration; :func:`load_model` reads them back.
 
         Args:
             directory: Made if needed. Files are written to temporary names and renamed.
@@ -269,7 +298,10 @@ class Model:
             True
         """
         card = self._card or model_card(self.config)
-        return save_checkpoint(directory, self._engine.network, self.config, card=card)
+        folder = save_checkpoint(directory, self._engine.network, self.config, card=card)
+        if self.calibration is not None:
+            self.calibration.save(folder)
+        return folder
 
     def push_to_hub(
         self,
@@ -341,19 +373,6 @@ class Model:
             ],
             "training": self.config.training,
         }
-
-
-def _one_of(name: str, value: object, known: Iterable[str]) -> None:
-    known = list(known)
-    if value not in known:
-        raise ValueError(f"{name}={value!r} is not known; it is one of {', '.join(known)}")
-
-
-def _check_batch_size(batch_size: object) -> None:
-    if batch_size is not None and (
-        isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
-    ):
-        raise ValueError(f"batch_size={batch_size!r} is a number of days, 1 or more, or None")
 
 
 def _warn(message: str) -> None:

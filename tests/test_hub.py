@@ -28,6 +28,7 @@ import pytest
 import lsm2
 from lsm2.checkpoint import hub, load_checkpoint, openmhc, transfer
 from lsm2.checkpoint.hub import CONVERTED, HubName, parse
+from tests.calibrated import calibrate_with_known_errors
 from tests.conftest import tiny_model
 from tests.dense import write_release
 from tests.hub_server import Hub, read_folder
@@ -226,10 +227,9 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tiny_model().save(tmp_path_factory.mktemp("native"))
+    folder = calibrate_with_known_errors(tiny_model()).save(tmp_path_factory.mktemp("native"))
     (folder / "probes").mkdir()
     (folder / "probes" / "activity.json").write_text("{}")
-    (folder / "intervals.json").write_text("{}")
     return folder
 
 
@@ -538,7 +538,7 @@ def test_a_transfer_that_is_cut_for_ever(
     folder = request.getfixturevalue(kind)
     server.add("org/model", folder)
     server.cuts = -1
-    with pytest.raises(ConnectionError, match=r"transfer of model\.\w+ of model 'org/model'.*Run again"):
+    with pytest.raises(ConnectionError, match=r"transfer of \w+\.\w+ of model 'org/model'.*Run again"):
         client.run(fetch, "org/model").get()
     weights = {"model.ckpt", "model.safetensors"}
     assert not [path for path in cache.rglob("*") if path.name in weights and path.exists()]
@@ -637,7 +637,8 @@ def test_push_and_load_back(server: Hub, client: Client, native: Path) -> None:
     outcome = mine.run(push_model, str(native), "me/my-model")
     assert outcome.get().startswith(f"{server.url}/me/my-model/commit/")
     files = server.repositories["me/my-model"].commits[server.repositories["me/my-model"].refs["main"]]
-    assert sorted(files) == [".gitattributes", "README.md", "config.json", "model.safetensors"]
+    ours = ["README.md", "config.json", "intervals.json", "intervals.safetensors", "model.safetensors"]
+    assert sorted(files) == [".gitattributes", *ours]
     assert files["README.md"] == (native / "README.md").read_bytes()
     assert mine.run(load, "me/my-model").get() == lsm2.load_model(native, device="cpu").hash
     assert TOKEN not in f"{outcome.value} {outcome.text} {outcome.warned}"

@@ -54,6 +54,11 @@ class Channel(BaseModel):
             raise ValueError(f"channel {self.name!r}: offsets for {strays}, which have no factor in scales")
         return self
 
+    @property
+    def is_total(self) -> bool:
+        """Whether the sum of its minutes means something: counts and energies."""
+        return self.kind == "count" or self.family == "energy"
+
     def conversion(self, unit: str | None) -> tuple[float, float]:
         """Return (factor, offset) that bring values in `unit` into the canonical unit.
 

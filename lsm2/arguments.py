@@ -1,0 +1,39 @@
+"""What arguments may be; errors name the argument, the value and what it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+
+def one_of(name: str, value: object, known: Iterable[str]) -> None:
+    """Refuse a value that is none of the known ones, which the error lists."""
+    known = list(known)
+    if value not in known:
+        raise ValueError(f"{name}={value!r} is not known; it is one of {', '.join(known)}")
+
+
+def check_batch_size(batch_size: object) -> None:
+    """Refuse what is neither a number of days nor None."""
+    if batch_size is not None and (
+        isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
+    ):
+        raise ValueError(f"batch_size={batch_size!r} is a number of days, 1 or more, or None")
+
+
+def check_uncertainty(interval: object, n_samples: object, seed: object) -> None:
+    """Refuse levels outside (0, 1), odd numbers of samples, and both at once."""
+    if interval is not None and (
+        isinstance(interval, bool)
+        or not isinstance(interval, (int, float, np.number))
+        or not 0 < interval < 1
+    ):
+        raise ValueError(f"interval={interval!r} is a share of values, above 0 and below 1, such as 0.9")
+    for name, value, least in (("n_samples", n_samples, 1), ("seed", seed, 0)):
+        if value is not None and (
+            isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least
+        ):
+            raise ValueError(f"{name}={value!r} is a whole number, {least} or more")
+    if interval is not None and n_samples is not None:
+        raise ValueError("interval= and n_samples= exclude each other: ask for one, or call twice")

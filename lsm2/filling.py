@@ -1,0 +1,115 @@
+"""What a model makes of missing minutes: means, medians, bounds, completions, totals of days."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsm2 import midnight
+from lsm2.aim import AIMConfig
+from lsm2.days import Layout, Windows, crosses_midnight, round_counts
+from lsm2.engine import Engine
+from lsm2.intervals import Calibrated, Calibration, complete
+from lsm2.summaries import by_day
+
+
+def propose(
+    engine: Engine, network: AIMConfig, windows: Windows, wanted: np.ndarray, point: str, **options: Any
+) -> np.ndarray:
+    """Values for the minutes wanted, float32 (days, channels, 1440) in canonical units; NaN elsewhere and in
+    windows without an observed token.
+
+    Args:
+        engine: Computes.
+        network: Its network's form.
+        windows: The recording.
+        wanted: bool (days, channels, 1440), missing minutes.
+        point: ``mean`` or ``median``.
+        **options: ``batch_size``, ``progress``.
+    """
+    days = windows.days
+    fills = windows.cut(engine.reconstruct(windows.values, windows.join(wanted), point=point, **options))
+    if network.clock and windows.length == 1:  # else a window must begin at midnight
+        across = midnight.windows(days, crosses_midnight(days) & wanted)
+        half = network.slots // 2
+        shifted = engine.reconstruct(across.values, across.wanted, point=point, start_slot=half, **options)
+        midnight.blend(fills, across, shifted)
+    return fills
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Filling:
+    """The missing minutes of a recording and what a model makes of them; computed when asked for."""
+
+    windows: Windows
+    layout: Layout
+    propose: Callable[[str], np.ndarray]
+    """``mean`` or ``median`` -> float32 (days, channels, 1440)."""
+    calibration: Calibration | None
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Conditional means, float32 (days, channels, 1440), canonical units."""
+        return self.propose("mean")
+
+    @cached_property
+    def median(self) -> np.ndarray:
+        """Conditional medians likewise, in whole numbers for channels whose devices write such."""
+        fills = self.propose("median")
+        round_counts(self.windows.days, fills, self.layout.columns)
+        return fills
+
+    @cached_property
+    def calibrated(self) -> Calibrated:
+        """The means beside the calibration, which must be there; one warning names channels it lacks."""
+        if self.calibration is None:
+            raise ValueError("the model has no calibration; make one with lsm2.calibrate")
+        calibrated = Calibrated.of(self.calibration, self.windows, self.mean)
+        unknown = calibrated.uncalibrated()
+        if unknown:
+            warnings.warn(
+                f"the model is not calibrated for {', '.join(unknown)}: their bounds and samples are NaN. "
+                "lsm2.calibrate with recordings of two people or more that hold these channels",
+                UserWarning,
+                stacklevel=5,
+            )
+        return calibrated
+
+    def table(
+        self, point: str, *, interval: float | None, summary: str | None, return_filled: bool
+    ) -> pd.DataFrame:
+        """The filled recording, or its days' totals and means."""
+        fills = self.mean if point == "mean" else self.median
+        if summary == "day":
+            calibrated = None if interval is None else self.calibrated
+            return by_day(self.layout, fills, calibrated=calibrated, level=interval)
+        bounds = None if interval is None else self.bounds(interval, fills)
+        return self.layout.frame(fills, bounds=bounds, return_filled=return_filled)
+
+    def bounds(self, level: float, fills: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds of each minute at a level, widened where a fill lies outside of them."""
+        lower, upper = self.calibrated.minutes(level)
+        return np.minimum(lower, fills), np.maximum(upper, fills)  # NaN stays NaN
+
+    def samples(self, count: int, seed: int, *, summary: str | None, return_filled: bool) -> pd.DataFrame:
+        """Plausible completions of the recording, or their days' totals and means, one below the other."""
+        tables = {}
+        for sample in range(count):
+            drawn = complete(self.calibrated, self.windows.days, sample=sample, seed=seed)
+            round_counts(self.windows.days, drawn, self.layout.columns)
+            if summary == "day":
+                tables[sample] = by_day(self.layout, drawn)
+            else:
+                tables[sample] = self.layout.frame(drawn, return_filled=return_filled)
+        attrs = tables[0].attrs
+        for table in tables.values():
+            table.attrs = {}
+        together = pd.concat(tables, names=["sample"])
+        together.attrs = attrs
+        return together
