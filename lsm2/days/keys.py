@@ -263,7 +263,8 @@ def _zones(
             warnings.warn(
                 "the timestamps are in UTC and no tz= is given: days are cut at midnight UTC (a CSV of "
                 "several offsets becomes UTC). Pass tz='Europe/Berlin' "
-                "(a zone, a column of zones, or {participant: zone}) for the participants' own days, or tz='UTC' to keep these and silence this.",
+                "(a zone, a column of zones, or {participant: zone}) for the participants' own days, or "
+                "tz='UTC' to keep these and silence this.",
                 UserWarning,
                 stacklevel=2,
             )
