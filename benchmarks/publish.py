@@ -1,6 +1,6 @@
 """Write measured numbers into README.md and into the model card of the shipped weights.
 
-    python benchmarks/gaps.py --data DIR --split test --out docs/results/gaps-test
+    lsm2 evaluate gaps --data DIR --split test -o docs/results/gaps-test
     python benchmarks/speed.py --json docs/results/speed.json
     python benchmarks/publish.py
 

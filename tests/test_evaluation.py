@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -656,25 +652,3 @@ class TestReading:
         (tmp_path / "splits.json").write_text("{}")
         with pytest.raises(ValueError, match=r"splits.json has no people for source 'cohort'"):
             list(read_recordings(config, tmp_path, "valid"))
-
-
-class TestBenchmark:
-    def test_the_benchmark_writes_scores_results_and_a_page(self, tmp_path: Path) -> None:
-        config = write_cohort(tmp_path)
-        out = tmp_path / "out"
-        root = Path(__file__).resolve().parent.parent
-        options = ["--data", str(tmp_path), "--split", "valid", "--config", str(config), "--baselines-only"]
-        subprocess.run(
-            [sys.executable, str(root / "benchmarks" / "gaps.py"), *options, "--out", str(out)],
-            check=True,
-            stdout=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(root)},
-        )
-        assert sorted(path.name for path in out.iterdir()) == ["results.json", "scores.parquet", "table.md"]
-        scores = pd.read_parquet(out / "scores.parquet")
-        assert set(scores["participant"]) == {"q3", "q4"}
-        assert set(scores["method"]) == set(BASELINES)
-        facts = json.loads((out / "results.json").read_text())
-        assert (facts["people"], facts["days"], facts["checkpoints"]) == (2, 6, {})
-        assert {row["channel"] for row in facts["rows"]} == {"heart_rate", "steps"}
-        assert "| steps | 10 min | 2 | 6 |" in (out / "table.md").read_text()

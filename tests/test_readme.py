@@ -56,7 +56,7 @@ def test_the_commands_run(words: list[str]) -> None:
 
 
 def test_there_are_commands() -> None:
-    known = {"embed", "reconstruct", "coverage", "info", "demo", "import"}
+    known = {"embed", "reconstruct", "coverage", "info", "demo", "import", "evaluate"}
     assert {words[0] for words in commands()} == known
 
 

@@ -7,6 +7,8 @@ NaN.
 
 from .baselines import BASELINES, day_mean, last_observation, linear, mean_source, same_minute, zero
 from .blocks import hide_blocks, hide_short_gaps, hide_slices
+from .cohorts import Cohort, config_cohort, frame_cohorts
+from .evaluate import DEFAULT_BASELINES, GapEvaluation, choose_baselines, evaluate_gaps
 from .families import hide_asleep, hide_families, hide_family, hide_intense, hide_workouts
 from .gaps import Fills, baseline_method, learnt_method, model_method, score_gaps
 from .kalman import kalman
@@ -28,16 +30,19 @@ from .scores import (
     verdict,
 )
 from .seams import seam_ratios, seams
-from .tables import markdown, skill, summarise
+from .tables import contests, markdown, skill, summarise
 
 __all__ = [
     "BASELINES",
+    "DEFAULT_BASELINES",
     "PROTOCOLS",
     "SIMULATED",
     "Bias",
     "ChannelScale",
+    "Cohort",
     "Estimate",
     "Fills",
+    "GapEvaluation",
     "MaskStore",
     "PartStore",
     "Protocol",
@@ -45,9 +50,14 @@ __all__ = [
     "baseline_method",
     "bootstrap_mean",
     "channel_scales",
+    "choose_baselines",
     "choose_protocols",
+    "config_cohort",
+    "contests",
     "day_mean",
     "error_ratios",
+    "evaluate_gaps",
+    "frame_cohorts",
     "from_days",
     "hide_asleep",
     "hide_blocks",

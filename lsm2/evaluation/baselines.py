@@ -133,7 +133,8 @@ def minute_means(train: Sequence[Recordings]) -> dict[str, npt.NDArray[np.float6
             means = _mean_over_days(part.values[days])  # (channels, 1440)
             for name, mean in zip(part.names, means, strict=True):
                 there = ~np.isnan(mean)
-                sums[name] = sums.get(name, np.zeros((2, DAY))) + [np.where(there, mean, 0), there]
+                add = np.stack([np.where(there, mean, 0), there])
+                sums[name] = sums.get(name, np.zeros((2, DAY))) + add
     with np.errstate(invalid="ignore"):
         return {name: total / count for name, (total, count) in sums.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -148,12 +149,13 @@ def model_method(model: Reconstructs) -> Method:
 
 
 def _days_to_ask(visible: Recordings, hidden: BoolArray) -> BoolArray:
-    """(days,) days with hidden minutes, and those beside them where such a channel lacks midnight."""
+    """(days,) days with hidden minutes, and seen days beside them where such a channel lacks midnight."""
     with_gap: BoolArray = np.logical_or.reduce(hidden, axis=2)  # (days, channels)
     at_ends = np.isnan(visible.values[:, :, [0, -1]]) & with_gap[:, :, None]
     before, after = np.logical_or.reduce(at_ends, axis=1).T  # (days,) each
     asked: BoolArray = np.logical_or.reduce(with_gap, axis=1)
-    return asked | visible.neighbours(before, after)
+    # A day that shows nothing tells nothing.
+    return asked | (visible.neighbours(before, after) & visible.usable(1))
 
 
 def _read_back(filled: pd.DataFrame, asked: pd.DataFrame, cells: BoolArray) -> npt.NDArray[np.float64]:
@@ -198,7 +200,8 @@ def score_gaps(
     Returns:
         One row per dataset, participant, channel, protocol and method: days, cells, mse, mae, mse_z,
         sum_true, sum_filled, the sums of :func:`lsm2.evaluation.seams`, unfilled (cells that the method left
-        empty), mean_from (of ``day mean``: where it comes from: day, other days, train, or several).
+        empty), mean_from (of ``day mean``: where it comes from: day, other days, train, or several), seconds
+        (that the part took: the data set, protocol and method).
 
     Raises:
         ValueError: No day has enough in it, or a stored mask is of other recordings.
@@ -218,7 +221,9 @@ def score_gaps(
                 if table is None:
                     if rounds is None:
                         rounds = masks.rounds(part, days, name, protocol, seed=seed)
+                    started = time.perf_counter()
                     table = _score(part, rounds, name, protocol, method, methods[method], scales)
+                    table["seconds"] = round(time.perf_counter() - started, 3)
                     parts.put(part, days, name, method, table, seed=seed)
                 if len(table):
                     tables.append(table)

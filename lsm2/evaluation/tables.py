@@ -14,6 +14,7 @@ from .scores import (
     DRAWS,
     ERRORS,
     PEOPLE_FOR_VERDICT,
+    SMALLEST_ERROR,
     bootstrap_mean,
     error_ratios,
     is_total,
@@ -21,6 +22,7 @@ from .scores import (
     total_bias,
     verdict,
 )
+from .seams import seam_ratios
 
 _TITLES = {
     "mse": 'MSE of point="mean", divided by the variance over train people',
@@ -40,8 +42,9 @@ def summarise(results: pd.DataFrame, *, against: str = "linear", draws: int = DR
     Returns:
         One row per channel, protocol and method: people, days, cells; each error with ``_low`` and ``_high``;
         ``<error>_ratio`` (geometric mean of the participants' ratios) with interval and ``<error>_verdict``;
-        ``<error>_ratios`` (each person's, where fewer than 10); for counts and energies ``bias`` of the total
-        with interval and the quartiles over participants.
+        ``<error>_ratios`` (each person's, where fewer than 10); ``seam`` and ``seam_midnight`` (geometric
+        mean over participants of :func:`seam_ratios`) with intervals; for counts and energies ``bias`` of the
+        total with interval and the quartiles over participants.
 
     Raises:
         ValueError: ``against`` is no method of the results.
@@ -71,6 +74,8 @@ def summarise(results: pd.DataFrame, *, against: str = "linear", draws: int = DR
                 )
             if name != against:
                 row.update(_compare(part, by_method[against], draws))
+            if "edges" in part:
+                row.update(_seams(part, draws))
             if is_total(CHANNELS[channel]):
                 bias = total_bias(part["sum_filled"], part["sum_true"], draws=draws)
                 row["bias"], (row["bias_low"], row["bias_high"]) = bias.total, bias.interval
@@ -91,6 +96,60 @@ def _compare(part: pd.DataFrame, other: pd.DataFrame, draws: int) -> dict[str, o
     return found
 
 
+def _seams(part: pd.DataFrame, draws: int) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, midnight in (("seam", False), ("seam_midnight", True)):
+        ratios = seam_ratios(part, midnight=midnight)
+        ratios = np.maximum(ratios[~np.isnan(ratios)], SMALLEST_ERROR)
+        if len(ratios):
+            found[name], found[f"{name}_low"], found[f"{name}_high"] = ratio_estimate(ratios, draws=draws)
+            found[f"{name}_people"] = len(ratios)
+    return found
+
+
+def contests(results: pd.DataFrame, judged: Sequence[str], *, draws: int = DRAWS) -> pd.DataFrame:
+    """Count the cells (channel and protocol) that methods win and lose against each other method.
+
+    Args:
+        results: What :func:`score_gaps` returned.
+        judged: Methods to judge.
+        draws: Bootstrap draws over participants.
+
+    Returns:
+        One row per method judged, other method and error (mse, mae): cells with 10 people or more by verdict
+        (win, tie, loss), lost (which, as text), and few (cells with fewer people), lower (those of them in
+        which the error is lower).
+    """
+    rows = []
+    cells = results.set_index(["dataset", "participant"]).groupby(["channel", "protocol"], sort=False)
+    tables = [(keys, dict(list(cell.groupby("method")))) for keys, cell in cells]
+    for name in judged:
+        for other in dict.fromkeys(results["method"]):
+            if other == name:
+                continue
+            for error in ERRORS[:2]:
+                counts = {"win": 0, "tie": 0, "loss": 0, "few": 0, "lower": 0}
+                lost = []
+                for keys, by_method in tables:
+                    if name not in by_method or other not in by_method:
+                        continue
+                    own = by_method[name][error]
+                    ratios = error_ratios(own, by_method[other][error].reindex(own.index))
+                    estimate = ratio_estimate(ratios, draws=draws)
+                    found = verdict(estimate, len(ratios))
+                    if found == "too few people":
+                        counts["few"] += 1
+                        counts["lower"] += estimate.value < 1
+                        continue
+                    counts[found] += 1
+                    if found == "loss":
+                        lost.append(" ".join(cast("tuple[str, str]", keys)))
+                rows.append(
+                    {"method": name, "against": other, "error": error, **counts, "lost": "; ".join(lost)}
+                )
+    return pd.DataFrame(rows)
+
+
 def skill(results: pd.DataFrame, method: str, *, error: str = "mse", against: str = "locf") -> float:
     """1 - geometric mean of error ratios: over participants within channel and protocol, then over those.
 
@@ -108,7 +167,7 @@ def skill(results: pd.DataFrame, method: str, *, error: str = "mse", against: st
 
 
 def markdown(summary: pd.DataFrame, *, judged: Sequence[str] = (), against: str = "linear") -> str:
-    """Return the summary as Markdown: a table per error, and one of the bias of totals.
+    """Return the summary as Markdown: a table per error, one of seams, and one of the bias of totals.
 
     Args:
         summary: What :func:`summarise` returned.
@@ -116,6 +175,8 @@ def markdown(summary: pd.DataFrame, *, judged: Sequence[str] = (), against: str 
         against: The method that the summary compared with.
     """
     parts = [_error_table(summary, error, judged, against) for error in ERRORS]
+    if "seam" in summary and summary["seam"].notna().any():
+        parts.append(_seam_table(summary))
     if "bias" in summary and summary["bias"].notna().any():
         parts.append(_bias_table(summary))
     return "\n\n".join(parts) + "\n"
@@ -133,7 +194,8 @@ def _percent(value: object) -> str:
     return "-" if np.isnan(number) else f"{100 * number:+.1f} %"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return rows of text as a Markdown table."""
     lines = ["| " + " | ".join(cells) + " |" for cells in [header, ["---"] * len(header), *rows]]
     return "\n".join(lines)
 
@@ -157,7 +219,7 @@ def _error_table(summary: pd.DataFrame, error: str, judged: Sequence[str], again
         values = [_number(by_method[name][error]) if name in by_method else "-" for name in methods]
         ratios = [_ratio(by_method[name], error) if name in by_method else "-" for name in judged]
         rows.append([*first, *values, *ratios])
-    return f"### {_TITLES[error]}\n\n" + _table(header, rows)
+    return f"### {_TITLES[error]}\n\n" + markdown_table(header, rows)
 
 
 def _ratio(row: pd.Series, error: str) -> str:
@@ -168,6 +230,23 @@ def _ratio(row: pd.Series, error: str) -> str:
     return f"{estimate} [{low:.3f}, {high:.3f}] {row[f'{error}_verdict']}"
 
 
+def _seam_table(summary: pd.DataFrame) -> str:
+    with_edges = summary[summary["seam"].notna() & (summary["method"] != "zero")]
+    methods = list(dict.fromkeys(with_edges["method"]))
+    rows = []
+    for first, by_method in _cells(with_edges):
+        rows.append([*first, *(_seam(by_method[name]) if name in by_method else "-" for name in methods)])
+    return (
+        "### Seams: mean jump at the edges of gaps over the signal's own minute-to-minute difference (at "
+        "00:00)\n\n" + markdown_table(["channel", "hidden", "people", "days", *methods], rows)
+    )
+
+
+def _seam(row: pd.Series) -> str:
+    midnight = row.get("seam_midnight", float("nan"))
+    return _number(row["seam"]) + ("" if np.isnan(midnight) else f" ({_number(midnight)})")
+
+
 def _bias_table(summary: pd.DataFrame) -> str:
     of_totals = summary[summary["bias"].notna() & (summary["method"] != "zero")]
     methods = list(dict.fromkeys(of_totals["method"]))
@@ -176,7 +255,7 @@ def _bias_table(summary: pd.DataFrame) -> str:
         rows.append([*first, *(_bias(by_method[name]) if name in by_method else "-" for name in methods)])
     return (
         "### Bias of totals over hidden minutes: filled / true - 1, all people (each person's quartiles)\n\n"
-        + _table(["channel", "hidden", "people", "days", *methods], rows)
+        + markdown_table(["channel", "hidden", "people", "days", *methods], rows)
     )
 
 
