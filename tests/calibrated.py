@@ -71,7 +71,7 @@ def residuals(
 
 @lru_cache
 def _parts() -> tuple[Residuals, Residuals]:
-    return residuals(people=8, gaps=6), residuals(channel=STEPS, people=8, gaps=6)
+    return residuals(people=20, gaps=10), residuals(channel=STEPS, people=8, gaps=6)
 
 
 def calibrate_with_known_errors(model: Model) -> Model:

@@ -1,5 +1,5 @@
 """The command line: ``embed``, ``reconstruct``, ``coverage``, ``info``, ``pretrain``, ``demo``,
-``evaluate``, ``import``.
+``calibrate``, ``evaluate``, ``import``.
 
 Exit codes: 0 done, 2 something the user can mend (one line on stderr says what), 130 interrupted. Heavy
 imports stand inside the commands, so that ``lsm2 --help`` answers at once.
@@ -15,10 +15,10 @@ from typing import Any
 
 import typer
 
-from lsm2.cli import commands, evaluate, imports
+from lsm2.cli import calibrate, commands, evaluate, imports
 from lsm2.cli.app import app
 
-__all__ = ["app", "commands", "evaluate", "imports", "main"]
+__all__ = ["app", "calibrate", "commands", "evaluate", "imports", "main"]
 
 
 # What messages say to callers of the functions, in the words of the command line.

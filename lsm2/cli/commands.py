@@ -97,6 +97,19 @@ def reconstruct(
     return_filled: Annotated[
         bool, typer.Option("--return-filled", help="Add a column NAME.filled that marks the filled minutes.")
     ] = False,
+    interval: Annotated[
+        float | None,
+        typer.Option(help="Add NAME.lower and NAME.upper, bounds of this level, such as 0.9."),
+    ] = None,
+    summary: Annotated[
+        Literal["day"] | None,
+        typer.Option(help="Totals (counts, energies) and means (others) of days instead of minutes."),
+    ] = None,
+    n_samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Draw so many plausible completions instead, numbered in a column sample."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the completions.")] = 0,
     channels: Annotated[
         str | None,
         typer.Option(
@@ -126,13 +139,18 @@ def reconstruct(
         grid=grid,
         max_gap=max_gap,
         return_filled=return_filled,
+        interval=interval,
+        summary=summary,
+        n_samples=n_samples,
+        seed=seed,
         model=lsm2.load_model(model, device=device, precision=precision),
         batch_size=batch_size,
         progress=progress,
         **frame_options(tz, participant, timestamp, columns, units, keep_zeros),
     )
     write_table(filled, output)
-    typer.echo(f"{output}: {len(filled)} minutes, columns {', '.join(map(str, filled.columns))}")
+    what = "days" if summary == "day" else "minutes"
+    typer.echo(f"{output}: {len(filled)} {what}, columns {', '.join(map(str, filled.columns))}")
 
 
 @app.command()

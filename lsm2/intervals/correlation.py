@@ -10,9 +10,11 @@ TIMES = (0.0, 2.0, 8.0, 32.0, 128.0, 512.0)
 """Minutes over which the parts of a mixture fall to 1/e; the first part is noise of each minute."""
 LAGS = (1, 2, 4, 8, 15, 30, 60, 120, 240)
 _GRID = np.array([0.0, 0.25, 0.5, 0.7, 0.85, 0.95, 1.0])
-_PAIRS = 1000
+_PAIRS = 2000
 _DRAWS = 4
 _FEWEST_PAIRS = 200
+_TIED = 0.2
+"""Share of minutes at the lower end of the range from which on scores of truths say too little."""
 
 
 def decay(times: tuple[float, ...] = TIMES) -> np.ndarray:
@@ -76,45 +78,56 @@ def of_ranks(
 ) -> dict[int, float]:
     """Correlation of the normal scores behind the minutes, by lag.
 
-    The one at which minutes drawn through the table's quantiles vary together as much as the errors do, so
-    that sums over drawn minutes spread as sums of errors; or that of the truths' own scores, where it is
-    larger (they underestimate it where ties are drawn; products of heavy-tailed errors are noisy).
+    It is that of the truths' own scores. Where many of them are ties, as a count's zeros are, it is the one
+    at which minutes drawn through the table's quantiles vary together as much as the errors do.
     """
-    from scipy.special import ndtr, ndtri
-
+    tied = binary or where.mix(table.floor) @ weight > _TIED * weight.sum()
+    truth = table.scale.out_of(where.base) + error
     found = {}
-    answer = table.scale.out_of(where.base)
     for lag in LAGS:
         first, second = pairs(gap, minute, lag)
         if len(first) < _FEWEST_PAIRS:
             continue
-        some = random.choice(
-            len(first), size=min(_PAIRS, len(first)), replace=False, p=_normalised(weight[first])
-        )
+        share = weight[first] / weight[first].sum()
+        some = random.choice(len(first), size=min(_PAIRS, len(first)), replace=False, p=share)
         first, second = first[some], second[some]
-        target = float(np.mean(error[first] * error[second]))
-        one, other = where.take(np.tile(first, _DRAWS)), where.take(np.tile(second, _DRAWS))
-        a, b = random.standard_normal((2, len(one.base)))
-        drawn_one = draw(table, ndtr(a), one, binary=binary) - np.tile(answer[first], _DRAWS)
-        shared = []
-        for correlation in _GRID:
-            mixed = correlation * a + np.sqrt(1 - correlation**2) * b
-            drawn_other = draw(table, ndtr(mixed), other, binary=binary) - np.tile(answer[second], _DRAWS)
-            shared.append(float(np.mean(drawn_one * drawn_other)))
-        found[lag] = float(np.interp(target, np.maximum.accumulate(shared), _GRID))
-        if not binary:
-            scores = [
-                ndtri(
-                    np.clip(
-                        table.rank(answer[at] + error[at], where.take(at), random.random(len(at))),
-                        1e-4,
-                        1 - 1e-4,
-                    )
-                )
-                for at in (first, second)
-            ]
-            found[lag] = max(found[lag], float(np.corrcoef(*scores)[0, 1]))
+        if tied:
+            found[lag] = _matching(table, where, first, second, error, random, binary)
+        else:
+            one, other = (_scores(table, where.take(at), truth[at], random) for at in (first, second))
+            found[lag] = float(np.corrcoef(one, other)[0, 1])
     return found or {1: 0.0}
+
+
+def _scores(table: Table, where: Where, truth: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    from scipy.special import ndtri
+
+    return np.asarray(ndtri(np.clip(table.rank(truth, where, random.random(len(truth))), 1e-4, 1 - 1e-4)))
+
+
+def _matching(
+    table: Table,
+    where: Where,
+    first: np.ndarray,
+    second: np.ndarray,
+    error: np.ndarray,
+    random: np.random.Generator,
+    binary: bool,
+) -> float:
+    """The correlation of scores at which drawn minutes vary together as the errors of these pairs do."""
+    from scipy.special import ndtr
+
+    target = float(np.mean(error[first] * error[second]))
+    answer = table.scale.out_of(where.base)
+    one, other = where.take(np.tile(first, _DRAWS)), where.take(np.tile(second, _DRAWS))
+    mean_one, mean_other = answer[np.tile(first, _DRAWS)], answer[np.tile(second, _DRAWS)]
+    a, b = random.standard_normal((2, len(mean_one)))
+    drawn = draw(table, ndtr(a), one, binary=binary) - mean_one
+    shared = []
+    for correlation in _GRID:
+        mixed = ndtr(correlation * a + np.sqrt(1 - correlation**2) * b)
+        shared.append(float(np.mean(drawn * (draw(table, mixed, other, binary=binary) - mean_other))))
+    return float(np.interp(target, np.maximum.accumulate(shared), _GRID))
 
 
 def draw(table: Table, rank: np.ndarray, where: Where, *, binary: bool) -> np.ndarray:
@@ -122,10 +135,6 @@ def draw(table: Table, rank: np.ndarray, where: Where, *, binary: bool) -> np.nd
     if binary:
         return (rank > 1 - table.scale.out_of(where.base)).astype(np.float64)
     return table.quantile(rank, where)
-
-
-def _normalised(weight: np.ndarray) -> np.ndarray:
-    return np.asarray(weight / weight.sum())
 
 
 def spread_of_sum(spread: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:

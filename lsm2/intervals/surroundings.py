@@ -127,7 +127,7 @@ def _restlessness(values: np.ndarray) -> np.ndarray:
 
 def _company(observed: np.ndarray, schema: Schema) -> np.ndarray:
     """int8 (days, channels, 144), see :class:`Cells`."""
-    minutes = observed.reshape(*observed.shape[:2], -1, _COMPANY_MINUTES)
+    minutes = observed.reshape(*observed.shape[:2], DAY // _COMPANY_MINUTES, _COMPANY_MINUTES)
     tokens: np.ndarray = np.logical_or.reduce(minutes, axis=-1)  # (days, channels, 144)
     result = np.zeros(tokens.shape, np.int8)
     total = tokens.sum(axis=1)  # (days, 144)

@@ -29,7 +29,7 @@ _REMOTE = 8
 """Rows of DISTANCES from which on (64 minutes) errors stand in for those without any observed minute."""
 _COMPANY = 3
 _LEVELS_OF_ANSWER = 6
-_SOLID_MINUTES = 20.0
+_SOLID_MINUTES = 8.0
 """A person counts n / (n + this) in a bucket of n minutes."""
 _SOLID_PEOPLE = 6.0
 """A bucket of p people counts p / (p + this) beside the wider one around it."""
