@@ -190,7 +190,8 @@ class TestCommand:
         assert page.startswith("# Filled gaps, valid people")
         assert "| steps | 10 min | 2 | 6 |" in page
         for _ in range(2):
-            assert main(["evaluate", "gaps", *options, "--split", "test", "-o", str(tmp_path / "test")]) == 0
+            words = [*options, "--baselines", "day-mean", "--split", "test", "-o", str(tmp_path / "test")]
+            assert main(["evaluate", "gaps", *words]) == 0
         lines = log.read_text().splitlines()
         assert len([line for line in lines if re.search(r"\| baselines only \| 1 \| 3 \|$", line)]) == 2
 

@@ -215,16 +215,14 @@ def score_gaps(
         days = part.draw_days(most_days, seed=seed)
         for name, protocol in protocols.items():
             asked = [method for method in methods if _takes_part(method, protocol)]
-            rounds: list[BoolArray] | None = None  # drawn or read only where a part is not there yet
+            rounds = masks.rounds(part, days, name, protocol, seed=seed)
             for method in asked:
-                table = parts.get(part, days, name, method, seed=seed)
+                table = parts.get(part, rounds, name, method)
                 if table is None:
-                    if rounds is None:
-                        rounds = masks.rounds(part, days, name, protocol, seed=seed)
                     started = time.perf_counter()
                     table = _score(part, rounds, name, protocol, method, methods[method], scales)
                     table["seconds"] = round(time.perf_counter() - started, 3)
-                    parts.put(part, days, name, method, table, seed=seed)
+                    parts.put(part, rounds, name, method, table)
                 if len(table):
                     tables.append(table)
             if progress is not None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -22,9 +22,9 @@ _FORMAT = 1
 class PartStore:
     """Scores by data set, protocol and method, a file each.
 
-    A part's file name holds a hash of all that it depends on: the recordings, their days, the seed, and what
-    the method is (a checkpoint's hash, what a baseline learnt from). What has changed is therefore not found
-    and computed again.
+    A part's file name holds a hash of all that it depends on: the recordings, what is hidden, and what the
+    method is (a checkpoint's hash, what a baseline learnt from). What has changed is therefore not found, and
+    computed again.
 
     Args:
         directory: Where the files are; made when the first is written. None keeps nothing.
@@ -43,10 +43,17 @@ class PartStore:
         self.context = context
 
     def get(
-        self, recordings: Recordings, days: BoolArray, protocol: str, method: str, *, seed: int
+        self, recordings: Recordings, rounds: Sequence[BoolArray], protocol: str, method: str
     ) -> pd.DataFrame | None:
-        """Return the scores of a part, or None where they are not there."""
-        path = self._path(recordings, days, protocol, method, seed)
+        """Return the scores of a part, or None where they are not there.
+
+        Args:
+            recordings: What is hidden in.
+            rounds: What each round hides.
+            protocol: The protocol's name.
+            method: The method's name.
+        """
+        path = self._path(recordings, rounds, protocol, method)
         if path is None or not path.exists():
             return None
         try:
@@ -57,33 +64,35 @@ class PartStore:
     def put(
         self,
         recordings: Recordings,
-        days: BoolArray,
+        rounds: Sequence[BoolArray],
         protocol: str,
         method: str,
         table: pd.DataFrame,
-        *,
-        seed: int,
     ) -> None:
-        """Keep the scores of a part."""
-        path = self._path(recordings, days, protocol, method, seed)
+        """Keep the scores of a part; arguments as for :meth:`get`."""
+        path = self._path(recordings, rounds, protocol, method)
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_table(table, path)
 
     def _path(
-        self, recordings: Recordings, days: BoolArray, protocol: str, method: str, seed: int
+        self, recordings: Recordings, rounds: Sequence[BoolArray], protocol: str, method: str
     ) -> Path | None:
         if self.directory is None:
             return None
-        key = [
-            _FORMAT,
-            recordings.fingerprint,
-            days.nonzero()[0].tolist(),
-            protocol,
-            method,
-            self.identities.get(method, ""),
-            self.context,
-            seed,
-        ]
-        digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
-        return self.directory / f"{file_name(recordings.dataset, protocol, method)}--{digest}.parquet"
+        digest = hashlib.sha256(
+            "\n".join(
+                [
+                    str(_FORMAT),
+                    recordings.fingerprint,
+                    protocol,
+                    method,
+                    self.identities.get(method, ""),
+                    self.context,
+                ]
+            ).encode()
+        )
+        for hidden in rounds:
+            digest.update(np.packbits(hidden).tobytes())
+        name = file_name(recordings.dataset, protocol, method)
+        return self.directory / f"{name}--{digest.hexdigest()[:12]}.parquet"
