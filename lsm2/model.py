@@ -371,6 +371,7 @@ class Model:
                 }
                 for channel, constants in zip(self.schema.channels, network.normalisation, strict=True)
             ],
+            "calibration": None if self.calibration is None else self.calibration.summary(),
             "training": self.config.training,
         }
 

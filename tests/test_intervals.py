@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 from functools import partial
@@ -297,6 +298,17 @@ def test_completions_of_days(model: Model, recording: pd.DataFrame) -> None:
 
 
 # ---------------------------------------------------------------------- calibrating, files, errors
+
+
+def test_the_shipped_calibration_is_of_the_shipped_weights() -> None:
+    config = lsm2.load_model().calibrated().config  # raises where it was fitted on other weights
+    assert {"heart_rate", "activity_counts"} <= {channel.name for channel in config.channels}
+
+
+def test_the_page_on_filling_runs() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "filling.md").read_text()
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
+    exec(compile(code.replace("n_samples=20", "n_samples=2"), "filling.md", "exec"), {})
 
 
 def simulated(people: int = 3) -> pd.DataFrame:

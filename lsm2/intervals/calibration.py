@@ -80,6 +80,13 @@ class Calibration:
         names = ", ".join(self.tables)
         return f"Calibration({self.config.checkpoint}, {names})"
 
+    def summary(self) -> dict[str, Any]:
+        """What it was made on: weights, whether provisional, and people per channel."""
+        people = {channel.name: channel.people for channel in self.config.channels}
+        return self.config.model_dump(include={"checkpoint", "provisional", "description"}) | {
+            "people": people
+        }
+
     def channel(self, name: str) -> ChannelCalibration:
         """What is known of a channel that is in ``tables``."""
         return next(channel for channel in self.config.channels if channel.name == name)

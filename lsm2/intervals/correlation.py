@@ -134,7 +134,7 @@ def draw(table: Table, rank: np.ndarray, where: Where, *, binary: bool) -> np.nd
     """Values (minutes,) in own units at ranks; of a binary channel 0 or 1, as likely as its answer says."""
     if binary:
         return (rank > 1 - table.scale.out_of(where.base)).astype(np.float64)
-    return table.quantile(rank, where)
+    return table.draw(rank, where)
 
 
 def spread_of_sum(spread: np.ndarray, weights: tuple[float, ...]) -> np.ndarray:

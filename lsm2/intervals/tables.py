@@ -133,6 +133,14 @@ class Table:
         read = np.broadcast_to(np.interp(level, [0, *LEVELS, 1], [0, *self.corrected, 1]), len(where.base))
         return self.scale.out_of(self._read(read, where))
 
+    def draw(self, rank: np.ndarray, where: Where) -> np.ndarray:
+        """Values at ranks, in own units, from the table as it is and between its outermost levels.
+
+        Widened levels are for promises about single people; drawn minutes should spread as minutes do, and
+        their sums be right. Beyond the outermost levels nothing is known but the valid range.
+        """
+        return self.scale.out_of(self._read(np.clip(rank, LEVELS[0], LEVELS[-1]), where))
+
     def interval(self, level: float, where: Where) -> tuple[np.ndarray, np.ndarray]:
         """Lower and upper bounds of minutes in own units.
 
@@ -223,35 +231,35 @@ def fit_table(scale: Scale, person: np.ndarray, minutes: Minutes, truth: np.ndar
     centres = _centres(base, person)
     off = (value - base) / _stretch(minutes.restless, typical)
     order = np.argsort(off, kind="stable")  # once for all buckets
-    person, base, error = person[order], base[order], off[order]
-    at_floor = value[order] <= scale.ends[0]
-    square = ((truth - minutes.answer)[order]).astype(np.float64) ** 2
-    level = np.abs(base[:, None] - centres).argmin(1) if len(base) else np.zeros(0, np.int64)
-    distance, company = minutes.distance[order], minutes.company[order]
-    near = np.log2(np.clip(distance, DISTANCES[0], DISTANCES[-1]))
-    row = np.where(np.isfinite(distance), np.rint(near + 1).astype(np.int64), len(DISTANCES))
+    distance = minutes.distance
+    near = np.rint(np.log2(np.clip(distance, DISTANCES[0], DISTANCES[-1])) + 1).astype(np.int64)
+    pool = _Pool(
+        person=person[order],
+        error=off[order],
+        at_floor=value[order] <= scale.ends[0],
+        square=((truth - minutes.answer)[order]).astype(np.float64) ** 2,
+        row=np.where(np.isfinite(distance), near, len(DISTANCES))[order],
+        level=np.abs(base[:, None] - centres).argmin(1)[order],
+        company=minutes.company[order],
+    )
     shape = (_COMPANY, len(DISTANCES) + 1, len(centres))
     floor, spread = np.empty(shape), np.empty(shape)
     errors = np.empty((*shape, len(LEVELS)))
-
-    def pool(mask: np.ndarray) -> _Pool:
-        return _Pool(person, error, at_floor, square, mask)
-
-    everything, remote = pool(np.ones(len(row), bool)), pool(row >= _REMOTE)
-    for d, k in np.ndindex(shape[1:]):
+    everything = _Estimate.of(pool)
+    remote = pool.take(pool.row >= _REMOTE)
+    furthest = _Estimate.of(remote) if len(remote) else everything
+    for d in range(shape[1]):
         alone = d == len(DISTANCES)
-        near = (row == d) if alone else (np.abs(row - d) <= 1) & (row < len(DISTANCES))
-        far = near if alone else (np.abs(row - d) <= 2) & (row < len(DISTANCES))
-        same = level == k
-        wide = [
-            remote if alone and remote.trust else everything,
-            pool(far & (np.abs(level - k) <= 1)),
-            pool(near & same),
-        ]
-        for c in range(_COMPANY):
-            mine = same & (company == c)
-            pools = [*wide, pool(near & mine), pool((row == d) & mine)]
-            floor[c, d, k], spread[c, d, k], errors[c, d, k] = _lean(pools)
+        reach = 0 if alone else 2
+        far = pool.take((np.abs(pool.row - d) <= reach) & ((pool.row == len(DISTANCES)) == alone))
+        for k in range(shape[2]):
+            wide = far.take(np.abs(far.level - k) <= 1)
+            close = wide.take((np.abs(wide.row - d) <= 1) & (wide.level == k))
+            shared = [furthest if alone else everything, _Estimate.of(wide), _Estimate.of(close)]
+            for c in range(_COMPANY):
+                mine = close.take(close.company == c)
+                own = [_Estimate.of(part) for part in (mine, mine.take(mine.row == d))]
+                floor[c, d, k], spread[c, d, k], errors[c, d, k] = _lean([*shared, *own])
     return Table(
         scale=scale,
         restless=typical,
@@ -263,39 +271,56 @@ def fit_table(scale: Scale, person: np.ndarray, minutes: Minutes, truth: np.ndar
     )
 
 
-def _lean(pools: list[_Pool]) -> tuple[float, float, np.ndarray]:
-    """Share at the floor, spread and quantiles of a bucket, from pools of minutes ever closer to it."""
-    share, variance, quantiles = pools[0].share, pools[0].variance, pools[0].quantiles
-    for pool in pools[1:]:
-        share += pool.trust * (pool.share - share)
-        variance += pool.trust * (pool.variance - variance)
-        quantiles = quantiles + pool.trust_above * (pool.quantiles - quantiles)
-    return share, float(np.sqrt(variance)), quantiles
-
-
+@dataclass(frozen=True)
 class _Pool:
-    """Errors of some minutes, people weighted alike; the minutes come sorted by error."""
+    """Errors of some minutes, sorted; (minutes,) each."""
 
-    def __init__(
-        self,
-        person: np.ndarray,
-        error: np.ndarray,
-        at_floor: np.ndarray,
-        square: np.ndarray,
-        mask: np.ndarray,
-    ) -> None:
-        self.trust = self.trust_above = self.share = self.variance = 0.0
-        self.quantiles = np.zeros(len(LEVELS))
-        rows = np.flatnonzero(mask)
-        if not len(rows):
-            return
-        self.trust, weight = _weights(person[rows])
-        self.share = float(weight @ at_floor[rows])
-        self.variance = float(weight @ square[rows])
-        rows = rows[~at_floor[rows]]
-        if len(rows):
-            self.trust_above, weight = _weights(person[rows])
-            self.quantiles = np.interp(LEVELS, np.cumsum(weight) - weight / 2, error[rows])
+    person: np.ndarray
+    error: np.ndarray
+    at_floor: np.ndarray
+    square: np.ndarray
+    row: np.ndarray
+    level: np.ndarray
+    company: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    def take(self, mask: np.ndarray) -> _Pool:
+        """Those at a mask."""
+        return _Pool(*(getattr(self, name)[mask] for name in self.__dataclass_fields__))
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """What a pool says, people weighted alike, and how far it is to be trusted."""
+
+    trust: float
+    share: float
+    variance: float
+    trust_above: float
+    quantiles: np.ndarray
+
+    @classmethod
+    def of(cls, pool: _Pool) -> _Estimate:
+        """Estimate from a pool, which may be empty."""
+        trust, weight = _weights(pool.person)
+        above = ~pool.at_floor
+        trust_above, weight_above = _weights(pool.person[above])
+        quantiles = np.zeros(len(LEVELS))
+        if len(weight_above):
+            quantiles = np.interp(LEVELS, np.cumsum(weight_above) - weight_above / 2, pool.error[above])
+        return cls(trust, float(weight @ pool.at_floor), float(weight @ pool.square), trust_above, quantiles)
+
+
+def _lean(estimates: list[_Estimate]) -> tuple[float, float, np.ndarray]:
+    """Share at the floor, spread and quantiles of a bucket, from estimates ever closer to it."""
+    share, variance, quantiles = estimates[0].share, estimates[0].variance, estimates[0].quantiles
+    for estimate in estimates[1:]:
+        share += estimate.trust * (estimate.share - share)
+        variance += estimate.trust * (estimate.variance - variance)
+        quantiles = quantiles + estimate.trust_above * (estimate.quantiles - quantiles)
+    return share, float(np.sqrt(variance)), quantiles
 
 
 def _weights(person: np.ndarray) -> tuple[float, np.ndarray]:
