@@ -51,7 +51,8 @@ probability, which do not count as covering 0 or 1."""
 _PREFACE_OF_SUMS = f"""\
 The day's own bounds (`summary="day"`), not sums of minute bounds; and the share of truths whose rank
 among {_SAMPLES} completions (`n_samples=`) lies in the central 50, 80, 90, 95 %. *filled / true* and
-*drawn / true*: sums of means and of completions over all hidden minutes against the truth."""
+*drawn / true*: sums of means and of completions over all hidden minutes against the truth.
+Channels never recorded are left out."""
 
 
 def frame_of_people(config: PretrainConfig, directory: Path) -> pd.DataFrame:
@@ -100,7 +101,8 @@ def score_channel(
             .agg("mean")
             .assign(minutes=scored.groupby(["person", "gap"]).size())
         )
-        sums.append(score_sums(part, facts, table, totals, where))
+        seen = np.isfinite(part.cells.distance)  # interpolation has no answer for the others
+        sums.append(score_sums(part.take(seen), facts, table, totals, where.take(seen)))
     return pd.concat(minutes).reset_index(), pd.concat(sums).reset_index()
 
 
