@@ -124,6 +124,17 @@ class TestRidge:
         assert np.square(fills - truth).mean() < 0.35 * truth.var()
         assert abs((fills - truth).mean()) < 2  # the level is that of the person's other days
 
+    def test_a_day_alone_does_not_tell_the_persons_level(self) -> None:
+        part = coupled(4, 1, [3] * 4).people_taken(np.array([3]))  # 15 beats above the first person
+        hidden = hide_family(part, np.ones(4, dtype=bool), turn=0, half=0)
+        fallback = np.array([0.0, 0.0])
+        truth = part.values[hidden]
+        with_level = ridge([self.train])(part.without(hidden), hidden, fallback)
+        alone = ridge([self.train], other_days=False)(part.without(hidden), hidden, fallback)
+        assert abs((with_level - truth).mean()) < 2
+        assert (alone - truth).mean() < -4
+        assert np.corrcoef(alone, truth)[0, 1] > 0.9
+
     def test_without_another_channel_the_persons_other_days_tell(self) -> None:
         values = coupled(4, 1, [2] * 4).values.copy()
         values[0] = NAN

@@ -36,7 +36,13 @@ if TYPE_CHECKING:
 Learn = Callable[[Sequence[Recordings]], Baseline]
 
 LEARNT: Mapping[str, Learn] = MappingProxyType(
-    {"same minute": same_minute, "kalman": kalman, "ridge": ridge, **PYPOTS}
+    {
+        "same minute": same_minute,
+        "kalman": kalman,
+        "ridge": ridge,
+        "day ridge": partial(ridge, other_days=False),
+        **PYPOTS,
+    }
 )
 """Name in tables -> baseline that learns from train people."""
 DEFAULT_BASELINES = tuple(name for name in (*BASELINES, *LEARNT) if name not in PYPOTS)
@@ -64,6 +70,18 @@ class GapEvaluation:
         """Everything as a Markdown page."""
         return page(self.facts, self.scores, self.summary, self.contests)
 
+    def _json(self) -> str:
+        """Facts, contests and rows; a line each, five digits, so that changes can be read."""
+        rows = [
+            json.dumps({key: _short(value) for key, value in row.items() if not _empty(value)})
+            for row in self.summary.to_dict("records")
+        ]
+        contests = [json.dumps(row) for row in self.contests.to_dict("records")]
+        facts = json.dumps(self.facts, indent=1).removesuffix("\n}")
+        lists = (("contests", contests), ("rows", rows))
+        parts = [f'"{name}": [\n' + ",\n".join(lines) + "\n]" for name, lines in lists]
+        return facts + ",\n" + ",\n".join(parts) + "\n}\n"
+
     def save(self, directory: str | Path) -> Path:
         """Write scores.parquet, results.json, table.md and figures.
 
@@ -77,17 +95,12 @@ class GapEvaluation:
 
         out = Path(directory)
         out.mkdir(parents=True, exist_ok=True)
-        rows = json.loads(self.summary.to_json(orient="records", double_precision=6))
-        trimmed = [{key: value for key, value in row.items() if value is not None} for row in rows]
-        found = {**self.facts, "contests": self.contests.to_dict("records"), "rows": trimmed}
         write_atomically(out / "scores.parquet", lambda path: self.scores.to_parquet(path, index=False))
-        write_atomically(
-            out / "results.json", lambda path: path.write_text(json.dumps(found, indent=1) + "\n")
-        )
+        write_atomically(out / "results.json", lambda path: path.write_text(self._json()))
         write_atomically(out / "table.md", lambda path: path.write_text(self.markdown()))
         for name, figure in draw_all(self.summary, judged=list(self.facts["checkpoints"])).items():
             write_atomically(
-                out / f"{name}.png", partial(figure.savefig, dpi=110, format="png", metadata={"Software": ""})
+                out / f"{name}.png", partial(figure.savefig, dpi=80, format="png", metadata={"Software": ""})
             )
         return out
 
@@ -271,6 +284,14 @@ def _facts(scores: pd.DataFrame, models: Mapping[str, Model], said: list[str]) -
         there = set(openmhc["method"])
         facts["skill_openmhc"] = {name: skill(openmhc, name) for name in judged if name in there}
     return facts
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.5g}") if isinstance(value, float) else value
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and np.isnan(value))
 
 
 def machine() -> str:

@@ -52,7 +52,7 @@ def draw_all(summary: pd.DataFrame, *, judged: Sequence[str] = ()) -> dict[str, 
         ("gap-length", lengths, "gap, minutes (the first: 1 to 9)"),
         ("extrapolation", horizons, "minutes after the last one seen"),
     ):
-        for error in _TITLES:
+        for error in ("mse", "mae"):
             figure = error_by_minutes(summary, minutes, error, label=label, judged=judged)
             if figure is not None:
                 figures[f"{name}-{error}"] = figure

@@ -186,7 +186,8 @@ def score_gaps(
 
     Args:
         recordings: Data sets of people who took no part in training; unworn minutes NaN.
-        methods: Name -> method. ``zero`` is scored on counts and energies only, ``ridge`` where sensors fail.
+        methods: Name -> method. ``zero`` is scored on counts and energies only, ``ridge`` and
+            ``day ridge`` where sensors fail.
         scales: Constants of the channels over train people (:func:`lsm2.evaluation.channel_scales`); channels
             without one are left out.
         protocols: Name -> protocol.
@@ -242,7 +243,7 @@ def with_scales(part: Recordings, scales: Mapping[str, ChannelScale]) -> Recordi
 
 def _takes_part(method: str, protocol: Protocol) -> bool:
     """Ridge regresses on other families, which are only there where sensors fail."""
-    return method != "ridge" or protocol.group == "sensors"
+    return method not in ("ridge", "day ridge") or protocol.group == "sensors"
 
 
 def _score(

@@ -68,7 +68,7 @@ def _skills(facts: dict[str, Any]) -> str:
         "## Skill over last observation carried forward (squared error)\n\n"
         + markdown_table(["method", "all channels and protocols", "OpenMHC's scenarios"], rows)
         + "\n\nMeans over the cells that a method fills, so skills of methods that fill unlike cells (zero, "
-        "ridge) do not compare."
+        "ridge, day ridge) do not compare."
     )
 
 

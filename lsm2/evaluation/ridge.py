@@ -37,15 +37,17 @@ _WINDOWS = (5, 15, 61, 241)
 Float64Array = npt.NDArray[np.float64]
 
 
-def ridge(train: Sequence[Recordings]) -> Baseline:
+def ridge(train: Sequence[Recordings], *, other_days: bool = True) -> Baseline:
     """Prepare the regressions; each is fitted when it is first asked for.
 
     A day without any other channel of train people is filled from the person's other days alone.
 
     Args:
         train: Recordings of train people.
+        other_days: Use the channel itself on the person's other days. Without, a day is filled from its other
+            families alone, as by a model that reads one day.
     """
-    fitter = _Fitter(train)
+    fitter = _Fitter(train, other_days)
 
     def fill(visible: Recordings, hidden: BoolArray, fallback: FloatArray) -> FloatArray:
         filled = np.full(hidden.shape, np.nan)
@@ -53,7 +55,7 @@ def ridge(train: Sequence[Recordings]) -> Baseline:
             for channel in np.flatnonzero(hidden[day.position].any(axis=1)):
                 target = visible.channels[channel]
                 others = fitter.known(target, day.others(target))
-                features = day.features(target, others, fitter.profile(target))
+                features = day.features(target, others, fitter.profile(target), other_days)
                 model = fitter.model(target, others)
                 asked = hidden[day.position, channel]
                 if model is None:
@@ -99,11 +101,13 @@ class _Day:
             )
         )
 
-    def features(self, target: Channel, others: Sequence[str], profile: Float64Array) -> Float64Array:
+    def features(
+        self, target: Channel, others: Sequence[str], profile: Float64Array, other_days: bool
+    ) -> Float64Array:
         """(1440, features) what is known of each minute without the target's own day."""
         clock = np.arange(DAY) / DAY * 2 * np.pi
         columns = [wave(k * clock) for k in (1, 2) for wave in (np.sin, np.cos)]
-        columns += self._of_other_days(target, profile)
+        columns += self._of_other_days(target, profile) if other_days else [profile]
         minute = np.arange(DAY)
         for name in others:
             values = self.recordings.values[self.position, self.recordings.names.index(name)]
@@ -152,8 +156,8 @@ def _person_days(recordings: Recordings) -> Iterator[_Day]:
 class _Fitter:
     """The regressions fitted so far."""
 
-    def __init__(self, train: Sequence[Recordings]) -> None:
-        self.train = train
+    def __init__(self, train: Sequence[Recordings], other_days: bool) -> None:
+        self.other_days = other_days
         self.days = [day for part in train for day in _person_days(part)]
         self.held = [  # names of the channels that each day holds
             {
@@ -211,7 +215,7 @@ class _Fitter:
             seen = np.flatnonzero(~np.isnan(own))
             most = max(TRAIN_MINUTES // len(people) // days_of[person], 10)
             picked = random.permutation(seen)[:most]
-            features.append(day.features(target, others, self.profile(target))[picked])
+            features.append(day.features(target, others, self.profile(target), self.other_days)[picked])
             truth.append(own[picked].astype(np.float64))
             group += [people[person]] * len(picked)
         folds = min(3, len(people))
