@@ -182,6 +182,10 @@ class Model:
         )
         windows = make_windows(days, self.window_days)
         has_token = np.asarray(windows.cut(self._engine.observed_tokens(windows.observed)).any((1, 2)))
+        if len(days) and not has_token.any():
+            _warn(
+                f"none of {len(days)} days has an observed token: there is nothing to fill from, and no row"
+            )
         layout = lay_out(days, channels=channels, grid=grid, max_gap=max_gap, has_token=has_token)
         wanted = np.zeros(days.values.shape, dtype=bool)
         positions = [column.position for column in layout.columns]

@@ -297,3 +297,10 @@ def test_info_tells_channels_units_and_normalisation(model: Model) -> None:
     assert info["checkpoint"] == model.hash and info["parameters"] > 1000
     assert info["channels"][0]["name"] == "heart_rate" and info["channels"][0]["unit"] == "beats/min"
     assert info["channels"][1]["normalisation"]["transform"] == "log1p"
+
+
+def test_a_recording_without_a_value_gives_no_row_and_says_so(model: Model) -> None:
+    times = pd.date_range("2024-03-01", periods=2880, freq="min")
+    nothing = pd.DataFrame({"heart_rate": np.full(2880, np.nan)}, index=times)
+    with pytest.warns(UserWarning, match="none of 2 days has an observed token"):
+        assert len(model.reconstruct(nothing)) == 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import re
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -50,6 +51,7 @@ def attempt(function: Callable[..., T], *args: Any, subject: str, writing: bool 
                 raise
             if wait is None or not isinstance(told, ConnectionError) or _is_offline(error):
                 raise told from error
+            warnings.warn(f"{subject}: no answer from the hub ({_reason(error)}); trying again", stacklevel=3)
         time.sleep(wait)
     raise AssertionError  # the last try returns or raises
 
