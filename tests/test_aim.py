@@ -20,7 +20,13 @@ PAPER = {
     "correction": False,
     "read_out": "value",
 }
-FORMS = [{}, {"decoder": "self"}, PAPER, {"all_minutes_required": (1, 2)}]
+FORMS = [
+    {},
+    {"decoder": "self"},
+    PAPER,
+    {"all_minutes_required": (1, 2)},
+    {"query_channels": True},
+]
 GROUPS = torch.tensor([0, 1, 2, 2, 3])
 
 
@@ -219,12 +225,13 @@ def test_perfect_answers_have_no_loss() -> None:
         ("decoder_dim", 18),
         ("all_minutes_required", (9,)),
         ("read_out", "value"),
+        ("correction", False),
         ("unknown", 1),
     ],
 )
 def test_config_refuses_what_does_not_fit(field: str, value: object) -> None:
     with pytest.raises(ValueError, match=field if field != "decoder_dim" else "decoder"):
-        tiny_config(**{field: value})
+        tiny_config(**{"query_channels": field == "correction", field: value})
 
 
 @pytest.mark.parametrize("decoder", ["cross", "self"])
@@ -249,3 +256,19 @@ def test_mean_imputation_is_the_same_network_on_a_filled_recording(decoder: str)
     assert torch.equal(ours.mean, theirs.mean) and torch.equal(ours.median, theirs.median)
     assert torch.equal(whole, same)
     assert torch.equal(drawn.mean, again.mean)
+
+
+def test_a_query_sees_the_visible_minutes_of_other_channels_in_its_patch_alone() -> None:
+    network = tiny_network(query_channels=True)
+    values, observed, _ = days()
+    visible = observed.clone()
+    visible[2, 0] = False
+    changed = values.clone()
+    changed[2, 1, 55] += 20
+    visible[2, 1, 55] = True
+    first, second = (build_context(x, visible, network.config, network.normaliser) for x in (values, changed))
+    assert first.across is not None and second.across is not None
+    differs = (first.across != second.across).any(-1)  # (days, slots)
+    assert differs.nonzero().tolist() == [[2, 5]]
+    assert first.across.shape == (4, 144, 2 * 5 * 10)
+    assert build_context(values, visible, tiny_config(), network.normaliser).across is None

@@ -72,6 +72,8 @@ class AIMConfig(BaseModel):
     """Patches on each side whose minutes a query sees."""
     query_patches: int = Field(default=18, ge=0)
     """Patches on each side whose visible mean a query sees."""
+    query_channels: bool = False
+    """A query sees the visible minutes of all channels in its patch, beside those of its own channel."""
     read_out: Literal["value", "mean_and_median"] = "value"
     """``value``: one number a minute; ``mean_and_median``: the mean in own units and the median."""
     missing: Literal["inherit", "impute"] = "inherit"
@@ -103,6 +105,8 @@ class AIMConfig(BaseModel):
             )
         if self.correction and self.read_out == "value":
             raise ValueError("correction=True needs read_out='mean_and_median'")
+        if self.query_channels and not self.correction:
+            raise ValueError("query_channels=True needs correction=True, whose queries it adds to")
         return self
 
     @property

@@ -1,5 +1,5 @@
-"""What a decoder query knows of its own channel: the interpolation of the visible minutes and where they
-lie.
+"""What a decoder query knows: of its own channel the interpolation of the visible minutes and where they lie,
+and of the other channels, if the config says so, the visible minutes of its patch.
 """
 
 from __future__ import annotations
@@ -39,6 +39,10 @@ class Context:
     """
     far_visible: Tensor
     """Beside it, the visible share of those patches."""
+    across: Tensor | None
+    """(days, slots, 2 channels patch_minutes) visible minutes of all channels in a patch, network units, and
+    their flags; None where queries do not see other channels.
+    """
 
     def of(self, day: Tensor, channel: Tensor, slot: Tensor, patch: int) -> Tensor:
         """Feature rows (tokens, features) of the tokens (day, channel, slot); zeros for channels without
@@ -131,6 +135,10 @@ def build_context(values: Tensor, visible: Tensor, config: AIMConfig, normaliser
     def around(x: Tensor, width: int, step: int, mode: str = "constant") -> Tensor:
         return functional.pad(x, (width, width), mode=mode).unfold(-1, 2 * width + step, step)
 
+    across = None
+    if config.query_channels:
+        sides = [x.unflatten(-1, (-1, patch)).transpose(1, 2).flatten(2) for x in (z, flags)]
+        across = torch.cat(sides, dim=-1)
     return Context(
         base=base,
         base_z=base_z,
@@ -139,4 +147,5 @@ def build_context(values: Tensor, visible: Tensor, config: AIMConfig, normaliser
         distance=distance,
         far=around(mean, reach, 1),
         far_visible=around(count / patch, reach, 1),
+        across=across,
     )

@@ -97,6 +97,10 @@ class AIM(nn.Module):
             cross=config.decoder == "cross",
         )
         self.query = nn.Linear(context_features(config), config.decoder_dim) if config.correction else None
+        self.across = self.gate = None
+        if config.query_channels:
+            self.across = nn.Linear(2 * config.channels * config.patch_minutes, config.decoder_dim)
+            self.gate = nn.Parameter(torch.ones(config.channels, config.decoder_dim))
         outputs = 3 if config.read_out == "mean_and_median" else 1
         self.decoder_pred = nn.Linear(config.decoder_dim, outputs * config.patch_minutes)
         every = torch.zeros(config.channels, dtype=torch.bool)
@@ -251,6 +255,9 @@ class AIM(nn.Module):
             slots = self.config.slots
             features = context.of(day, token // slots, token % slots, self.config.patch_minutes)
             x = x + self.query(features.to(self.query.weight.dtype))
+            if self.across is not None and self.gate is not None and context.across is not None:
+                seen = context.across[day, token % slots]
+                x = x + self.across(seen.to(self.across.weight.dtype)) * self.gate[token // slots]
         return x
 
     def _decode_all(
