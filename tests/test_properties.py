@@ -297,6 +297,7 @@ def quietly(function: Any, *arguments: Any, **more: Any) -> Any:
             "tz= changes nothing",
             "are no channel",
             "no observed token",
+            "days has an observed token",
         ):
             warnings.filterwarnings("ignore", message=f".*({known})")
         return function(*arguments, **more)
