@@ -286,14 +286,7 @@ def calibrate(
         provisional: Say that a better calibration is to come.
         most_days: Days of a participant in which minutes are hidden, drawn by seed.
         seed: Of the draws.
-        columns: See :func:`embed`; so are the parameters that follow.
-        units: See :func:`embed`.
-        tz: See :func:`embed`.
-        participant: See :func:`embed`.
-        timestamp: See :func:`embed`.
-        keep_zeros: See :func:`embed`.
-        batch_size: See :func:`embed`.
-        progress: See :func:`embed`.
+        columns, units, tz, participant, timestamp, keep_zeros, batch_size, progress: See :func:`embed`.
 
     Returns:
         The model with its calibration; :meth:`Model.save` writes both.
@@ -360,12 +353,7 @@ def coverage(
     Args:
         data: As for :func:`embed`.
         model: Only its channels; None for all channels that the package knows.
-        columns: See :func:`embed`.
-        units: See :func:`embed`.
-        tz: See :func:`embed`.
-        participant: See :func:`embed`.
-        timestamp: See :func:`embed`.
-        keep_zeros: See :func:`embed`.
+        columns, units, tz, participant, timestamp, keep_zeros: See :func:`embed`.
 
     Returns:
         float32, one row for each day with a row in ``data``, one column for each channel that it records, 0

@@ -20,6 +20,27 @@ CHANNELS, HEART_RATE, CONTINUOUS = 19, 5, 7
 MEANS = [8.0, 6.0, 0.01, 7.5, 5.5, 72.0, 0.14] + [0.0] * 12
 STDS = [22.0, 17.0, 0.11, 20.0, 15.0, 17.0, 0.12] + [1.0] * 12
 EPSILON = 1e-8
+NAMES = [
+    "iphone_steps",
+    "iphone_distance",
+    "iphone_flights",
+    "watch_steps",
+    "watch_distance",
+    "watch_hr",
+    "watch_energy",
+    "sleep_asleep",
+    "sleep_inbed",
+    "workout_walking",
+    "workout_cycling",
+    "workout_running",
+    "workout_other",
+    "workout_mixed_cardio",
+    "workout_strength",
+    "workout_elliptical",
+    "workout_hiit",
+    "workout_functional",
+    "workout_yoga",
+]
 
 
 def positions(channels: int, slots: int, dim: int) -> Tensor:

@@ -32,31 +32,11 @@ from lsm2.readers.minutes import Block, spread
 from lsm2.readers.samples import Samples
 from lsm2.simulation import simulate_apple_health
 from lsm2.tables import read_table
+from tests.dense import NAMES
 
 WATCH = 'sourceName="Anna&apos;s Apple Watch"'
 PHONE = 'sourceName="Annas iPhone"'
 APP = 'sourceName="Connect"'
-OPENMHC = [
-    "iphone_steps",
-    "iphone_distance",
-    "iphone_flights",
-    "watch_steps",
-    "watch_distance",
-    "watch_hr",
-    "watch_energy",
-    "sleep_asleep",
-    "sleep_inbed",
-    "workout_walking",
-    "workout_cycling",
-    "workout_running",
-    "workout_other",
-    "workout_mixed_cardio",
-    "workout_strength",
-    "workout_elliptical",
-    "workout_hiit",
-    "workout_functional",
-    "workout_yoga",
-]
 # As iOS 16 writes it: a declaration without its end.
 IOS16 = """<!DOCTYPE HealthData [
 <!-- HealthKit Export Version: 12 ]> -->
@@ -384,7 +364,7 @@ def test_workouts(read: Read, kind: str, column: str) -> None:
 
 def test_openmhc_has_all_its_channels_in_order(read: Read) -> None:
     frame = read(heart("10:00"), layout="openmhc")
-    assert list(frame.columns) == OPENMHC
+    assert list(frame.columns) == NAMES
     assert set(frame.dtypes) == {np.dtype(np.float32)}
     assert frame.drop(columns="watch_hr").isna().all(axis=None)  # no zeros of what was never recorded
 
@@ -436,7 +416,7 @@ def test_an_export_without_known_records_is_empty_and_says_so(read: Read) -> Non
     with pytest.warns(UserWarning, match="nothing to return"):
         assert read('<Me x="1"/>').shape == (0, 0)
     with pytest.warns(UserWarning, match="nothing to return"):
-        assert list(read('<Me x="1"/>', layout="openmhc").columns) == OPENMHC
+        assert list(read('<Me x="1"/>', layout="openmhc").columns) == NAMES
 
 
 def test_the_public_name() -> None:
@@ -824,7 +804,7 @@ def test_broken_documents_give_a_frame_or_a_clear_error(
         except ValueError as error:
             assert "export.xml" in str(error)
         else:
-            assert list(frame.columns) == OPENMHC
+            assert list(frame.columns) == NAMES
             assert frame.index.is_unique
 
 
@@ -957,7 +937,7 @@ def test_the_command_passes_its_options_on(
     assert main(words) == 0
     assert "\r" not in capsys.readouterr().err
     found = read_table(output)
-    assert list(found.columns) == ["participant_id", "timestamp", *OPENMHC]
+    assert list(found.columns) == ["participant_id", "timestamp", *NAMES]
     assert len(found) == 1440
     assert set(found["participant_id"]) == {"007"}
 
@@ -994,7 +974,7 @@ def test_help_of_the_import_command_is_light() -> None:
 
 
 def test_layouts_name_registered_channels() -> None:
-    assert set(OPENMHC[7:]) <= set(CHANNELS)
+    assert set(NAMES[7:]) <= set(CHANNELS)
 
 
 @pytest.mark.parametrize("on_error", ["raise", "skip"])

@@ -16,29 +16,8 @@ import lsm2
 from lsm2.channels import OPENMHC
 from lsm2.checkpoint import CheckpointError
 from lsm2.evaluation.openmhc import Imputer
-from tests.dense import CHANNELS, Dense, windows, write_release
+from tests.dense import CHANNELS, NAMES, Dense, windows, write_release
 
-NAMES = [
-    "iphone_steps",
-    "iphone_distance",
-    "iphone_flights",
-    "watch_steps",
-    "watch_distance",
-    "watch_hr",
-    "watch_energy",
-    "sleep_asleep",
-    "sleep_inbed",
-    "workout_walking",
-    "workout_cycling",
-    "workout_running",
-    "workout_other",
-    "workout_mixed_cardio",
-    "workout_strength",
-    "workout_elliptical",
-    "workout_hiit",
-    "workout_functional",
-    "workout_yoga",
-]
 LOW = np.array([channel.minimum for channel in OPENMHC.channels])[None, :, None]
 HIGH = np.array([channel.maximum for channel in OPENMHC.channels])[None, :, None]
 
@@ -465,6 +444,13 @@ def test_a_recording_without_rows_has_no_weeks(level: Any, weekly: tuple[Path, D
 
 
 # ---------------------------------------------------------------------- their harness
+
+
+def test_no_windows_are_imputed_to_none(daily: tuple[Path, Dense], weekly: tuple[Path, Dense]) -> None:
+    for (folder, _), minutes in ((daily, 2880), (weekly, 10080)):
+        nothing = np.zeros((0, CHANNELS, minutes), np.float32)
+        out = Imputer(lsm2.load_model(folder)).impute(nothing, nothing, nothing)
+        assert out.shape == nothing.shape and out.dtype == np.float32
 
 
 def test_the_imputer_keeps_their_protocol(daily: tuple[Path, Dense]) -> None:

@@ -21,7 +21,7 @@ from .masks import MaskStore
 from .parts import PartStore
 from .protocols import PROTOCOLS, Protocol
 from .recordings import BoolArray, FloatArray, Recordings
-from .scores import ERRORS, ChannelScale, is_total, person_scores
+from .scores import ERRORS, ChannelScale, person_scores
 from .seams import SUMS as SEAM_SUMS
 from .seams import seams
 
@@ -274,7 +274,7 @@ def _score(
         return pd.DataFrame(columns=KEYS)
     merged = _merge_rounds(pd.concat(tables, ignore_index=True))
     if method_name == "zero":
-        merged = merged[[is_total(CHANNELS[channel]) for channel in merged["channel"]]]
+        merged = merged[[CHANNELS[channel].is_total for channel in merged["channel"]]]
     return merged.reset_index(drop=True)
 
 

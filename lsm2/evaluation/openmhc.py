@@ -77,8 +77,6 @@ class Imputer:
             ValueError: A shape does not fit, or heart rate is per second without ``units`` saying so.
         """
         data = np.asarray(data, np.float32)
-        if data.ndim == 3 and not len(data):
-            return data.copy()
         observed, target = (np.asarray(mask) > 0.5 for mask in (observed_mask, target_mask))
         minutes = self._model.config.network.window_minutes
         if data.ndim != 3 or data.shape[1] != len(OPENMHC) or data.shape[2] % minutes or not data.shape[2]:
@@ -93,15 +91,15 @@ class Imputer:
         seen = np.where(observed & ~target & np.isfinite(data), data * self._scale + self._offset, np.nan)
         _check_heart_rate(seen)
         theirs, ours = self._pairs
-        shape = (-1, len(self._model.schema), minutes)
-        values = np.full((len(data), shape[1], data.shape[2]), np.nan, np.float32)
+        shape = (len(data), len(self._model.schema), data.shape[2])
+        values = np.full(shape, np.nan, np.float32)
         wanted = np.zeros(values.shape, bool)
         values[:, ours], wanted[:, ours] = seen[:, theirs], target[:, theirs]
         answer = self._model.fill_windows(
             _cut(values, minutes), _cut(wanted, minutes), batch_size=self._batch_size, progress=self._progress
         )
         filled = np.full(data.shape, np.nan, np.float32)
-        filled[:, theirs] = _join(answer, len(data))[:, ours]
+        filled[:, theirs] = _join(answer, data.shape[2] // minutes)[:, ours]
         filled = (filled - self._offset) / self._scale
         out[target] = filled[target]
         return out
@@ -136,11 +134,13 @@ def _check_heart_rate(seen: np.ndarray) -> None:
 
 def _cut(array: np.ndarray, minutes: int) -> np.ndarray:
     """(N, channels, k * minutes) to (N * k, channels, minutes)."""
-    parts = array.reshape(*array.shape[:2], -1, minutes).transpose(0, 2, 1, 3)
-    return np.ascontiguousarray(parts.reshape(-1, array.shape[1], minutes))
+    count, channels, length = array.shape
+    parts = array.reshape(count, channels, length // minutes, minutes).transpose(0, 2, 1, 3)
+    return np.ascontiguousarray(parts.reshape(count * (length // minutes), channels, minutes))
 
 
-def _join(array: np.ndarray, count: int) -> np.ndarray:
-    """(N * k, channels, minutes) to (N, channels, k * minutes)."""
-    parts = array.reshape(count, -1, *array.shape[1:]).transpose(0, 2, 1, 3)
-    return np.asarray(parts.reshape(count, array.shape[1], -1))
+def _join(array: np.ndarray, parts: int) -> np.ndarray:
+    """(N * parts, channels, minutes) to (N, channels, parts * minutes)."""
+    windows, channels, minutes = array.shape
+    rows = array.reshape(windows // parts, parts, channels, minutes).transpose(0, 2, 1, 3)
+    return np.asarray(rows.reshape(windows // parts, channels, parts * minutes))

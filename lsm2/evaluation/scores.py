@@ -65,12 +65,7 @@ def _transformed(own: npt.NDArray[np.float64], transform: Transform) -> npt.NDAr
 
 def transform_of(channel: Channel) -> Transform:
     """``log1p`` for counts and energies, else ``identity``."""
-    return "log1p" if is_total(channel) else "identity"
-
-
-def is_total(channel: Channel) -> bool:
-    """Whether the sum of the channel's minutes means something: counts and energies."""
-    return channel.kind == "count" or channel.family == "energy"
+    return "log1p" if channel.is_total else "identity"
 
 
 def channel_scales(

@@ -17,7 +17,6 @@ from .scores import (
     SMALLEST_ERROR,
     bootstrap_mean,
     error_ratios,
-    is_total,
     ratio_estimate,
     total_bias,
     verdict,
@@ -76,7 +75,7 @@ def summarise(results: pd.DataFrame, *, against: str = "linear", draws: int = DR
                 row.update(_compare(part, by_method[against], draws))
             if "edges" in part:
                 row.update(_seams(part, draws))
-            if is_total(CHANNELS[channel]):
+            if CHANNELS[channel].is_total:
                 bias = total_bias(part["sum_filled"], part["sum_true"], draws=draws)
                 row["bias"], (row["bias_low"], row["bias_high"]) = bias.total, bias.interval
                 row["bias_q25"], row["bias_q50"], row["bias_q75"] = bias.quartiles
