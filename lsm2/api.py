@@ -154,6 +154,7 @@ def reconstruct(
     summary: Summary | None = None,
     n_samples: int | None = None,
     seed: int = 0,
+    history: pd.DataFrame | None = None,
     model: Model | str | Path | None = None,
     columns: Mapping[Any, str] | None = None,
     units: Mapping[str, str] | None = None,
@@ -166,8 +167,10 @@ def reconstruct(
 ) -> pd.DataFrame:
     """Fill the gaps of a recording; observed values come back bit for bit.
 
-    A gap is filled from what the day holds in all channels. One that crosses midnight is filled from a window
-    from noon to noon, blended into the days' own fills towards noon, so that there is no seam at 00:00.
+    A gap is filled from what the day holds in all channels, and from what the channel is like at that time on
+    the participant's other days (models with ``network.usual_day``, such as ``lsm2-small``). One that crosses
+    midnight is filled from a window from noon to noon, blended into the days' own fills towards noon, so that
+    there is no seam at 00:00.
 
     Args:
         data: As for :func:`embed`.
@@ -194,15 +197,12 @@ def reconstruct(
             Fills are expectations and vary less than real minutes; completions vary as these do. Channels of
             different families are drawn independently, given the fills.
         seed: Of the completions; they depend on nothing else than participant, date and model.
+        history: Other days of the same participants in the form of ``data``: they are read but not filled.
+            Days that ``data`` has too, and participants that it lacks, are left out.
         model: As for :func:`embed`; so are the parameters that follow.
-        columns: See :func:`embed`.
         units: See :func:`embed`; the output is in the same units.
-        tz: See :func:`embed`.
-        participant: See :func:`embed`.
-        timestamp: See :func:`embed`.
         keep_zeros: See :func:`embed`. Zeros that count as missing still come back as they are.
-        batch_size: See :func:`embed`.
-        progress: See :func:`embed`.
+        columns, tz, participant, timestamp, batch_size, progress: See :func:`embed`.
 
     Returns:
         The input's own columns that are channels, in its order and units, at minute steps. Observed values
@@ -238,6 +238,7 @@ def reconstruct(
         summary=summary,
         n_samples=n_samples,
         seed=seed,
+        history=history,
         columns=columns,
         units=units,
         tz=tz,

@@ -7,7 +7,7 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lsm2.aim import AIM
+from lsm2.aim.usual import usual_sums
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _BATCH_TOKENS = 4096
@@ -101,6 +102,7 @@ class Engine:
         point: str,
         start_slot: int = 0,
         clip: bool = True,
+        usual: Callable[[np.ndarray], Tensor] | None = None,
         batch_size: int | None,
         progress: bool | None,
     ) -> np.ndarray:
@@ -113,6 +115,8 @@ class Engine:
             start_slot: Clock slot at which the windows begin (half of the slots for windows from noon to
                 noon).
             clip: Keep values in the valid range.
+            usual: From the numbers of n windows the sums over other days (n, channels, slots, 3), for
+                networks that see them.
             batch_size: Most days at once; None lets the number of tokens decide.
             progress: Show a bar; None shows it on a terminal once it takes a few seconds.
 
@@ -130,7 +134,8 @@ class Engine:
             batch, observed, start = self._windows(values[rows], start_slot)
             tokens = torch.from_numpy(asked[rows]).to(self.device)
             with self._autocast():
-                reading = network.reconstruct(batch, observed, start, tokens)
+                others = None if usual is None else usual(rows).to(self.device)
+                reading = network.reconstruct(batch, observed, start, tokens, others)
             answer = (reading.mean if point == "mean" else reading.median).float()
             if clip:
                 answer = network.normaliser.into_range(answer, reading.token // config.slots)
@@ -138,6 +143,16 @@ class Engine:
             patches[rows[reading.day.cpu().numpy()], reading.token.cpu().numpy()] = answer.cpu().numpy()
         out[~wanted] = np.nan
         return out
+
+    @torch.inference_mode()
+    def usual_sums(self, values: np.ndarray) -> np.ndarray:
+        """What days (days, channels, 1440) add to the usual day of a person; see
+        :func:`lsm2.aim.usual.usual_sums`. Float64 (days, channels, slots, 3).
+        """
+        batch, observed, _ = self._windows(values)
+        network = self.network
+        sums = usual_sums(batch, observed, network.config, network.normaliser)
+        return np.asarray(sums.cpu().numpy(), np.float64)
 
     def _windows(self, values: np.ndarray, start_slot: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         batch = torch.from_numpy(values).to(self.device)

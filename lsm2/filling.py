@@ -5,40 +5,62 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from lsm2 import midnight
-from lsm2.aim import AIMConfig
-from lsm2.days import Layout, Windows, crosses_midnight, round_counts
+from lsm2.days import Days, Layout, Windows, crosses_midnight, round_counts
 from lsm2.engine import Engine
 from lsm2.intervals import Calibrated, Calibration, complete
 from lsm2.summaries import by_day
+from lsm2.usual import UsualDays
 
 
 def propose(
-    engine: Engine, network: AIMConfig, windows: Windows, wanted: np.ndarray, point: str, **options: Any
+    engine: Engine,
+    windows: Windows,
+    wanted: np.ndarray,
+    point: str,
+    *,
+    history: Days | None = None,
+    **options: Any,
 ) -> np.ndarray:
     """Values for the minutes wanted, float32 (days, channels, 1440) in canonical units; NaN elsewhere and in
     windows without an observed token.
 
     Args:
         engine: Computes.
-        network: Its network's form.
         windows: The recording.
         wanted: bool (days, channels, 1440), missing minutes.
         point: ``mean`` or ``median``.
+        history: Other days of the same participants, for networks that see a person's other days.
         **options: ``batch_size``, ``progress``.
     """
-    days = windows.days
-    fills = windows.cut(engine.reconstruct(windows.values, windows.join(wanted), point=point, **options))
+    days, network = windows.days, engine.network.config
+    usual = UsualDays(engine, days, history) if network.usual_day else None
+    fills = windows.cut(
+        engine.reconstruct(
+            windows.values,
+            windows.join(wanted),
+            point=point,
+            usual=None if usual is None else usual.without,
+            **options,
+        )
+    )
     if network.clock and windows.length == 1:  # else a window must begin at midnight
         across = midnight.windows(days, crosses_midnight(days) & wanted)
         half = network.slots // 2
-        shifted = engine.reconstruct(across.values, across.wanted, point=point, start_slot=half, **options)
+        shifted = engine.reconstruct(
+            across.values,
+            across.wanted,
+            point=point,
+            start_slot=half,
+            usual=None if usual is None else partial(usual.across, across.first, across.second, half),
+            **options,
+        )
         midnight.blend(fills, across, shifted)
     return fills
 

@@ -153,6 +153,7 @@ class Model:
         summary: Summary | None = None,
         n_samples: int | None = None,
         seed: int = 0,
+        history: pd.DataFrame | None = None,
         columns: Mapping[Any, str] | None = None,
         units: Mapping[str, str] | None = None,
         tz: Any = None,
@@ -170,9 +171,9 @@ class Model:
         check_batch_size(batch_size)
         check_uncertainty(interval, n_samples, seed)
         calibration = None if interval is None and n_samples is None else self.calibrated()
-        days = read_days(
-            data,
-            self.schema,
+        read = partial(
+            read_days,
+            schema=self.schema,
             columns=columns,
             units=units,
             tz=tz,
@@ -180,6 +181,7 @@ class Model:
             timestamp=timestamp,
             keep_zeros=keep_zeros,
         )
+        days, other = read(data), None if history is None else read(history)
         windows = make_windows(days, self.window_days)
         has_token = np.asarray(windows.cut(self._engine.observed_tokens(windows.observed)).any((1, 2)))
         if len(days) and not has_token.any():
@@ -193,7 +195,7 @@ class Model:
         filling = Filling(
             windows,
             layout,
-            partial(self.propose, windows, wanted, batch_size=batch_size, progress=progress),
+            partial(self.propose, windows, wanted, history=other, batch_size=batch_size, progress=progress),
             calibration,
         )
         if n_samples is None:
@@ -205,7 +207,7 @@ class Model:
 
     def propose(self, windows: Windows, wanted: np.ndarray, point: str, **options: Any) -> np.ndarray:
         """Values for the minutes wanted of days; see :func:`lsm2.filling.propose`."""
-        return propose(self._engine, self.config.network, windows, wanted, point, **options)
+        return propose(self._engine, windows, wanted, point, **options)
 
     def with_calibration(self, calibration: Calibration | None) -> Model:
         """The same model, sharing its weights, with another calibration or none."""

@@ -26,6 +26,7 @@ FORMS = [
     PAPER,
     {"all_minutes_required": (1, 2)},
     {"query_channels": True},
+    {"query_channels": True, "usual_day": True},
 ]
 GROUPS = torch.tensor([0, 1, 2, 2, 3])
 
@@ -156,9 +157,9 @@ def test_a_channel_without_visible_minutes_has_a_zero_query() -> None:
     values, observed, _ = days()
     context = build_context(values, observed, network.config, network.normaliser)
     day, slot = torch.zeros(144, dtype=torch.long), torch.arange(144)
-    features = context.of(day, torch.full((144,), 2), slot, 10)
+    features = context.of(day, torch.full((144,), 2), slot)
     assert (features == 0).all()
-    assert (context.of(day, torch.zeros(144, dtype=torch.long), slot, 10) != 0).any()
+    assert (context.of(day, torch.zeros(144, dtype=torch.long), slot) != 0).any()
 
 
 def test_the_window_start_moves_the_clock_only_where_the_config_has_one() -> None:

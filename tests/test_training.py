@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 import lsm2
 from lsm2.training import PretrainConfig, Source, load_source, pretrain
-from lsm2.training.dataset import Windows, load_recordings, normalise
+from lsm2.training.dataset import Recordings, Windows, load_recordings, normalise
 from lsm2.training.pretrain import learning_rate
 from lsm2.training.sources import SleepLog, draw_split, native_samples, read_splits
 
@@ -216,6 +216,12 @@ def test_normalisation_comes_from_the_train_people_only(data: Path) -> None:
     assert constants[2].output == "binary"
 
 
+def windows_of(settings: PretrainConfig, recordings: Recordings) -> Windows:
+    return Windows(
+        settings, recordings, settings.aim(normalise(settings, settings.schema_of_channels(), recordings))
+    )
+
+
 def test_unworn_zeros_are_never_a_target(tmp_path: Path) -> None:
     index = pd.date_range("2024-01-01", periods=2880, freq="min")
     frame = pd.DataFrame({"participant_id": "a", "timestamp": index, "steps": 5.0})
@@ -223,7 +229,7 @@ def test_unworn_zeros_are_never_a_target(tmp_path: Path) -> None:
     other = frame.assign(participant_id="b")
     pd.concat([frame, other]).to_parquet(tmp_path / "cohort.parquet")
     settings = config(channels={"steps": {"transform": "log1p"}}, valid_fraction=0.5)
-    windows = Windows(settings, load_recordings(settings, tmp_path, "train"))
+    windows = windows_of(settings, load_recordings(settings, tmp_path, "train"))
     rows = np.array([0, 0])
     batch = windows.windows(rows, np.array([0, 30]), np.array([True, False]))
     assert batch.observed[0].all() and not batch.target[0, 0, 600:901].any()
@@ -234,7 +240,7 @@ def test_unworn_zeros_are_never_a_target(tmp_path: Path) -> None:
 def test_windows_reach_into_the_next_day(data: Path) -> None:
     settings = config()
     recordings = load_recordings(settings, data, "train")
-    windows = Windows(settings, recordings)
+    windows = windows_of(settings, recordings)
     row = int(np.flatnonzero(recordings.next_day >= 0)[0])
     batch = windows.windows(np.array([row]), np.array([72]), np.array([True]))
     joined = np.concatenate([recordings.values[row, :, 720:], recordings.values[row + 1, :, :720]], axis=1)

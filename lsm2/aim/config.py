@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+_DAY = 1440
+
 
 class Normalisation(BaseModel):
     """How one channel becomes network units: ``z = (transform(x) - mean) / (std + epsilon)``, clipped to
@@ -74,6 +76,12 @@ class AIMConfig(BaseModel):
     """Patches on each side whose visible mean a query sees."""
     query_channels: bool = False
     """A query sees the visible minutes of all channels in its patch, beside those of its own channel."""
+    usual_day: bool = False
+    """A query sees what its channel was like on the person's other days, and a channel without a visible
+    minute is corrected from there instead of from the train people's mean.
+    """
+    usual_patches: int = Field(default=3, ge=0)
+    """Patches on each side that the mean of other days at a time of the day is taken over."""
     read_out: Literal["value", "mean_and_median"] = "value"
     """``value``: one number a minute; ``mean_and_median``: the mean in own units and the median."""
     missing: Literal["inherit", "impute"] = "inherit"
@@ -107,6 +115,10 @@ class AIMConfig(BaseModel):
             raise ValueError("correction=True needs read_out='mean_and_median'")
         if self.query_channels and not self.correction:
             raise ValueError("query_channels=True needs correction=True, whose queries it adds to")
+        if self.usual_day and not self.correction:
+            raise ValueError("usual_day=True needs correction=True, whose queries it adds to")
+        if self.usual_day and self.window_minutes != _DAY:
+            raise ValueError(f"usual_day=True needs windows of one day, not of {self.window_minutes} minutes")
         return self
 
     @property

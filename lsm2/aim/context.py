@@ -1,5 +1,5 @@
-"""What a decoder query knows: of its own channel the interpolation of the visible minutes and where they lie,
-and of the other channels, if the config says so, the visible minutes of its patch.
+"""What a decoder query knows: of its own channel the interpolation of the visible minutes and where they lie;
+and if the config says so, of the other channels the visible minutes of its patch, and the person's usual day.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from lsm2.aim.config import AIMConfig
 from lsm2.aim.normalisation import Normaliser
+from lsm2.aim.usual import USUAL_FEATURES, USUAL_SUMS, usual_day
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Context:
     """Features of all channels and minutes of a batch of windows, from visible minutes alone."""
 
     base: Tensor
-    """(days, channels, minutes) own units: linear interpolation, edges held; the train mean where nothing is
-    visible.
+    """(days, channels, minutes) own units: linear interpolation, edges held; where nothing is visible, the
+    person's usual day, else the train mean.
     """
     base_z: Tensor
     """The same in network units."""
@@ -32,7 +33,9 @@ class Context:
     near_visible: Tensor
     """Beside it, 1 where the minute is visible."""
     distance: Tensor
-    """(days, channels, 2, minutes) minutes to the previous and the next visible one, log scale, 0 to 1."""
+    """(days, channels, slots, 2, patch_minutes) minutes to the previous and the next visible one, log scale,
+    0 to 1.
+    """
     far: Tensor
     """(days, channels, slots, 2 m + 1) visible mean of the patches around, network units, 0 where none is
     visible.
@@ -40,27 +43,34 @@ class Context:
     far_visible: Tensor
     """Beside it, the visible share of those patches."""
     across: Tensor | None
-    """(days, slots, 2 channels patch_minutes) visible minutes of all channels in a patch, network units, and
-    their flags; None where queries do not see other channels.
+    """(days, slots, features) visible minutes of all channels in a patch, network units, their flags, and the
+    channels' usual day if the config has it; None where queries do not see other channels.
     """
+    usual: Tensor | None
+    """(days, channels, slots, USUAL_FEATURES) of the usual day, None where queries do not see it."""
 
-    def of(self, day: Tensor, channel: Tensor, slot: Tensor, patch: int) -> Tensor:
+    def of(self, day: Tensor, channel: Tensor, slot: Tensor) -> Tensor:
         """Feature rows (tokens, features) of the tokens (day, channel, slot); zeros for channels without
         visible minute.
         """
-        own = (slot[:, None] * patch + torch.arange(patch, device=slot.device))[
-            :, None, :
-        ]  # (tokens, 1, patch)
-        distance = self.distance[day, channel].gather(2, own.expand(-1, 2, -1)).flatten(1)
+        distance = self.distance[day, channel, slot].flatten(1)
         parts = [self.near[day, channel, slot], self.near_visible[day, channel, slot], distance]
         parts += [self.far[day, channel, slot], self.far_visible[day, channel, slot]]
+        if self.usual is not None:
+            parts.append(self.usual[day, channel, slot])
         return torch.cat(parts, dim=1)
 
 
 def context_features(config: AIMConfig) -> int:
     """Number of features of a query."""
     near = (2 * config.query_neighbours + 1) * config.patch_minutes
-    return 2 * near + 2 * config.patch_minutes + 2 * (2 * config.query_patches + 1)
+    far = 2 * config.query_patches + 1
+    return 2 * near + 2 * config.patch_minutes + 2 * far + (USUAL_FEATURES if config.usual_day else 0)
+
+
+def across_features(config: AIMConfig) -> int:
+    """Number of features that a query has of all channels together."""
+    return config.channels * (2 * config.patch_minutes + (USUAL_FEATURES if config.usual_day else 0))
 
 
 def neighbours(visible: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,7 +110,9 @@ def interpolate(values: Tensor, before: Tensor, after: Tensor) -> Tensor:
     return torch.lerp(left, right, share.clamp(0, 1).to(values.dtype))
 
 
-def build_context(values: Tensor, visible: Tensor, config: AIMConfig, normaliser: Normaliser) -> Context:
+def build_context(
+    values: Tensor, visible: Tensor, config: AIMConfig, normaliser: Normaliser, usual: Tensor | None = None
+) -> Context:
     """Everything that queries need, for a batch of windows.
 
     Args:
@@ -108,14 +120,24 @@ def build_context(values: Tensor, visible: Tensor, config: AIMConfig, normaliser
         visible: (days, channels, minutes) bool, observed and not hidden.
         config: dimensions.
         normaliser: the channels' constants.
+        usual: (days, channels, slots, 3) sums over the person's other days
+            (:func:`lsm2.aim.usual.usual_sums`); None for a person without.
     """
     minutes, patch = config.window_minutes, config.patch_minutes
     values = torch.where(visible, values, 0.0)
     any_visible = visible.any(-1, keepdim=True)  # (days, channels, 1)
     before, after = neighbours(visible)
     centre = normaliser.denormalise(torch.zeros_like(values[..., :1]))
-    base = torch.where(any_visible, interpolate(values, before, after), centre)
-    base_z = torch.where(any_visible, normaliser.normalise(base), 0.0)
+    instead, instead_z = centre, torch.zeros_like(centre)
+    levels = None
+    if config.usual_day:
+        if usual is None:
+            usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
+        levels = usual_day(usual, config, normaliser)
+        instead = torch.where(levels.known, levels.level, centre).repeat_interleave(patch, -1)
+        instead_z = torch.where(levels.known, levels.level_z, 0.0).repeat_interleave(patch, -1)
+    base = torch.where(any_visible, interpolate(values, before, after), instead)
+    base_z = torch.where(any_visible, normaliser.normalise(base), instead_z)
     position = torch.arange(minutes, device=values.device)
     gaps = torch.stack(
         [
@@ -125,6 +147,7 @@ def build_context(values: Tensor, visible: Tensor, config: AIMConfig, normaliser
         dim=-2,
     )
     distance = torch.log1p(gaps.to(values.dtype)) / math.log1p(minutes) * any_visible[:, :, None, :]
+    distance = distance.unflatten(-1, (-1, patch)).transpose(2, 3)
 
     flags = visible.to(values.dtype)
     z = normaliser.normalise(values) * flags
@@ -138,6 +161,8 @@ def build_context(values: Tensor, visible: Tensor, config: AIMConfig, normaliser
     across = None
     if config.query_channels:
         sides = [x.unflatten(-1, (-1, patch)).transpose(1, 2).flatten(2) for x in (z, flags)]
+        if levels is not None:
+            sides.append(levels.features.transpose(1, 2).flatten(2))
         across = torch.cat(sides, dim=-1)
     return Context(
         base=base,
@@ -148,4 +173,5 @@ def build_context(values: Tensor, visible: Tensor, config: AIMConfig, normaliser
         far=around(mean, reach, 1),
         far_visible=around(count / patch, reach, 1),
         across=across,
+        usual=None if levels is None else levels.features,
     )

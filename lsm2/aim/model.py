@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from lsm2.aim.blocks import Positions, Stack
 from lsm2.aim.config import AIMConfig
-from lsm2.aim.context import Context, build_context, context_features
+from lsm2.aim.context import Context, across_features, build_context, context_features
 from lsm2.aim.masks import kept_tokens
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded
@@ -99,7 +99,7 @@ class AIM(nn.Module):
         self.query = nn.Linear(context_features(config), config.decoder_dim) if config.correction else None
         self.across = self.gate = None
         if config.query_channels:
-            self.across = nn.Linear(2 * config.channels * config.patch_minutes, config.decoder_dim)
+            self.across = nn.Linear(across_features(config), config.decoder_dim)
             self.gate = nn.Parameter(torch.ones(config.channels, config.decoder_dim))
         outputs = 3 if config.read_out == "mean_and_median" else 1
         self.decoder_pred = nn.Linear(config.decoder_dim, outputs * config.patch_minutes)
@@ -189,11 +189,14 @@ class AIM(nn.Module):
 
     # ------------------------------------------------------------------ decoder
 
-    def reconstruct(self, values: Tensor, observed: Tensor, start: Tensor, asked: Tensor) -> Reading:
+    def reconstruct(
+        self, values: Tensor, observed: Tensor, start: Tensor, asked: Tensor, usual: Tensor | None = None
+    ) -> Reading:
         """Answers for the tokens ``asked`` (days, tokens) bool, from the observed minutes, without gradient
         bookkeeping.
 
-        Windows without an observed token get NaN.
+        Windows without an observed token get NaN. ``usual`` (days, channels, slots, 3) holds the sums of
+        :func:`lsm2.aim.usual.usual_sums` over the other days of each window's person.
         """
         wanted = asked.unflatten(1, (self.config.channels, -1)).repeat_interleave(
             self.config.patch_minutes, -1
@@ -202,9 +205,7 @@ class AIM(nn.Module):
         encoded = self._encode(values, visible, start)
         day, token = asked.nonzero(as_tuple=True)
         memory = self.encoder_to_decoder(encoded.output)
-        context = (
-            build_context(values, visible, self.config, self.normaliser) if self.config.correction else None
-        )
+        context = self._context(values, visible, usual)
         if self.config.decoder == "cross":
             x = self._queries(day, token, start[day], context)
             layout = Packed.of(asked.sum(1).tolist(), encoded.lengths)
@@ -216,7 +217,13 @@ class AIM(nn.Module):
         return self._read(torch.where(empty[day][:, None], torch.nan, x), day, token, context)
 
     def reconstruct_hidden(
-        self, values: Tensor, observed: Tensor, hidden: Tensor, start: Tensor, drop_fraction: float
+        self,
+        values: Tensor,
+        observed: Tensor,
+        hidden: Tensor,
+        start: Tensor,
+        drop_fraction: float,
+        usual: Tensor | None = None,
     ) -> Reading:
         """Pretraining: answers for every token with a minute that is hidden and really observed (and some
         others).
@@ -235,9 +242,7 @@ class AIM(nn.Module):
         values, visible = self._given(values, observed, hidden)
         output, kept, kept_visible = self.encode_padded(values, visible, start, drop_fraction)
         memory = self.encoder_to_decoder(output)
-        context = (
-            build_context(values, visible, self.config, self.normaliser) if self.config.correction else None
-        )
+        context = self._context(values, visible, usual)
         if self.config.decoder == "cross":
             layout = PackedQueries.of(day, target.sum(1), kept_visible, _MULTIPLE)
             keys = memory + self.decoder_positions(kept, start[:, None])
@@ -248,12 +253,17 @@ class AIM(nn.Module):
             x = self._decode_all(seen, seen_day, kept[seen_day, seen_place], start, context)[day, token]
         return self._read(x, day, token, context)
 
+    def _context(self, values: Tensor, visible: Tensor, usual: Tensor | None) -> Context | None:
+        if not self.config.correction:
+            return None
+        return build_context(values, visible, self.config, self.normaliser, usual)
+
     def _queries(self, day: Tensor, token: Tensor, start: Tensor, context: Context | None) -> Tensor:
         """Decoder inputs (n, dim) of tokens that are not seen: mask token + position + context."""
         x = self.mask_token[0] + self.decoder_positions(token, start)
         if self.query is not None and context is not None:
             slots = self.config.slots
-            features = context.of(day, token // slots, token % slots, self.config.patch_minutes)
+            features = context.of(day, token // slots, token % slots)
             x = x + self.query(features.to(self.query.weight.dtype))
             if self.across is not None and self.gate is not None and context.across is not None:
                 seen = context.across[day, token % slots]

@@ -110,6 +110,10 @@ def reconstruct(
         typer.Option(min=1, help="Draw so many plausible completions instead, numbered in a column sample."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the completions.")] = 0,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="More days of the same participants (.parquet or .csv), read but not filled."),
+    ] = None,
     channels: Annotated[
         str | None,
         typer.Option(
@@ -132,6 +136,7 @@ def reconstruct(
     from lsm2.tables import write_table
 
     data = read_recording(recording, output, participant, timestamp)
+    more = None if history is None else read_recording(history, output, participant, timestamp)
     filled = lsm2.reconstruct(
         data,
         channels=_channels(channels),
@@ -143,6 +148,7 @@ def reconstruct(
         summary=summary,
         n_samples=n_samples,
         seed=seed,
+        history=more,
         model=lsm2.load_model(model, device=device, precision=precision),
         batch_size=batch_size,
         progress=progress,

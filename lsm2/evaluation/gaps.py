@@ -32,8 +32,14 @@ KEYS = ["dataset", "participant", "channel", "protocol", "method"]
 class Reconstructs(ClassProtocol):
     """What a model must offer here: the public ``reconstruct`` of `lsm2.Model`."""
 
-    def reconstruct(self, data: pd.DataFrame, *, point: Literal["mean", "median"] = "mean") -> pd.DataFrame:
-        """Return the frame with its NaNs filled."""
+    def reconstruct(
+        self,
+        data: pd.DataFrame,
+        *,
+        point: Literal["mean", "median"] = "mean",
+        history: pd.DataFrame | None = None,
+    ) -> pd.DataFrame:
+        """Return the frame with its NaNs filled; ``history`` holds other days of the same people."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +128,9 @@ def model_method(model: Reconstructs) -> Method:
     """Return the method that asks a model, through its public API only.
 
     The model gets a frame of the days with hidden minutes, and of the calendar days beside them where a gap
-    reaches midnight, hidden minutes NaN. It fills that twice: ``point="mean"`` and ``point="median"``. The
-    median is scored in the transformed scale too: it is the same level in every monotone scale.
+    reaches midnight, hidden minutes NaN; and the people's other days as ``history``. It fills that twice:
+    ``point="mean"`` and ``point="median"``. The median is scored in the transformed scale too: it is the same
+    level in every monotone scale.
 
     Any checkpoint can stand here: an ablation such as the LSM-1-style autoencoder is a model like the others.
     """
@@ -131,9 +138,10 @@ def model_method(model: Reconstructs) -> Method:
     def fill(visible: Recordings, hidden: BoolArray, scales: Mapping[str, ChannelScale]) -> Fills:
         asked = _days_to_ask(visible, hidden)
         part, cells = visible.take(asked), hidden[asked]
-        frame = part.frame()
-        mean = _read_back(model.reconstruct(frame.copy(), point="mean"), frame, cells)
-        median = _read_back(model.reconstruct(frame.copy(), point="median"), frame, cells)
+        frame, others = part.frame(), visible.take(~asked & np.isin(visible.person, part.person))
+        history = others.frame() if len(others) else None
+        mean = _read_back(model.reconstruct(frame.copy(), history=history, point="mean"), frame, cells)
+        median = _read_back(model.reconstruct(frame.copy(), history=history, point="median"), frame, cells)
         channel = np.nonzero(hidden)[1]
         of_channel = [scales[name] for name in visible.names]
         unfilled = np.isnan(mean) | np.isnan(median)

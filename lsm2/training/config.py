@@ -58,6 +58,10 @@ class PretrainConfig(BaseModel):
     """Activity counts of a window are multiplied by a factor between 1 / count_scale and count_scale, half
     of the time.
     """
+    usual_probability: float = Field(default=0.7, ge=0, le=1)
+    """How often a window sees other days of its person, where the network has `usual_day`."""
+    usual_days: int = Field(default=8, gt=0)
+    """The most other days it sees then; the number is drawn log-uniformly."""
 
     steps: int = Field(gt=0)
     batch_windows: int = Field(default=64, gt=0)

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lsm2.aim import Normalisation
+from lsm2.aim import AIMConfig, Normalisation
+from lsm2.aim.normalisation import Normaliser
+from lsm2.aim.usual import USUAL_SUMS, usual_sums
 from lsm2.channels import CHANNELS, Schema
 from lsm2.days import read_days
 from lsm2.training.config import PretrainConfig
@@ -141,6 +143,8 @@ class Batch:
     """(windows, channels, minutes) bool: what may be learnt: seen, and worn where that matters."""
     start: Tensor
     """(windows,) clock slot of the first minute."""
+    usual: Tensor | None = None
+    """(windows, channels, slots, 3) sums over other days of the person, where the network sees them."""
 
 
 class Windows:
@@ -148,10 +152,12 @@ class Windows:
     exactly.
     """
 
-    def __init__(self, config: PretrainConfig, recordings: Recordings) -> None:
+    def __init__(self, config: PretrainConfig, recordings: Recordings, network: AIMConfig) -> None:
         self.config = config
         self.recordings = recordings
-        self.patch = int(config.network.get("patch_minutes", 10))
+        self.network = network
+        self.normaliser = Normaliser(network.normalisation)
+        self.patch = network.patch_minutes
         tokens = recordings.observed().reshape(len(recordings), -1, self.patch).any(-1).sum(1)
         self.usable = np.flatnonzero(tokens >= config.min_tokens)
         if not self.usable.size:
@@ -164,6 +170,11 @@ class Windows:
         self.clock = np.array([s.clock for s in config.sources])[recordings.source]
         names = list(config.channels)
         self.scaled = names.index("activity_counts") if "activity_counts" in names else None
+        # A person's other days are those of the same source: two may read one file.
+        person = np.stack([recordings.source, recordings.person], axis=1)
+        _, self.person = np.unique(person, axis=0, return_inverse=True)
+        order = np.argsort(self.person, kind="stable")
+        self.days_of = np.split(order, np.cumsum(np.bincount(self.person))[:-1])
 
     def draw(self, generator: torch.Generator) -> Batch:
         """Draw one batch, sources by the square root of their days."""
@@ -185,7 +196,62 @@ class Windows:
         start = np.where(self.clock[rows], offset, random_start)
         if self.scaled is not None:
             batch.values[:, self.scaled] *= torch.from_numpy(factor.astype(np.float32))[:, None]
-        return Batch(batch.values, batch.observed, batch.target, torch.from_numpy(start))
+        usual = None
+        if self.network.usual_day:
+            others = self.other_days(rows, generator)
+            usual = self.usual(others, offset, seen_unworn, factor)
+        return Batch(batch.values, batch.observed, batch.target, torch.from_numpy(start), usual)
+
+    def other_days(self, rows: np.ndarray, generator: torch.Generator | None = None) -> list[np.ndarray]:
+        """Other days of the same person, without the day after, into which a window may reach.
+
+        Args:
+            rows: (windows,) days.
+            generator: Draws how many, often none; None for as many as there may be.
+        """
+        config, drawn = self.config, []
+        for row in rows:
+            days = self.days_of[self.person[row]]
+            days = days[(days != row) & (days != self.recordings.next_day[row])]
+            most = min(len(days), config.usual_days)
+            if generator is None:
+                drawn.append(days[:most])
+                continue
+            seen, share = torch.rand(2, generator=generator).tolist()
+            count = int((most + 1) ** share) if seen < config.usual_probability else 0
+            drawn.append(days[torch.randperm(len(days), generator=generator).numpy()[:count]])
+        return drawn
+
+    def usual(
+        self, others: list[np.ndarray], offset: np.ndarray, seen_unworn: np.ndarray, factor: np.ndarray
+    ) -> Tensor:
+        """Sums of :func:`lsm2.aim.usual.usual_sums` over days.
+
+        Args:
+            others: For each window the days.
+            offset: (windows,) clock slot at which the window begins.
+            seen_unworn: (windows,) whether zeros of an unworn device count.
+            factor: (windows,) that activity counts are multiplied by.
+
+        Returns:
+            (windows, channels, slots, 3).
+        """
+        network, recordings = self.network, self.recordings
+        window = np.repeat(np.arange(len(others)), [len(days) for days in others])
+        sums = torch.zeros(len(others), network.channels, network.slots, USUAL_SUMS)
+        if not len(window):
+            return sums
+        days = np.concatenate(others)
+        values = recordings.values[days]
+        recorded = ~np.isnan(values)
+        on = recordings.worn[days][:, None, :] | ~recordings.needs_wear[:, None]
+        visible = recorded & (on | seen_unworn[window][:, None, None])
+        if self.scaled is not None:
+            values[:, self.scaled] *= factor[window, None].astype(np.float32)
+        own = usual_sums(torch.from_numpy(values), torch.from_numpy(visible), network, self.normaliser)
+        sums.index_add_(0, torch.from_numpy(window), own)
+        slot = (torch.from_numpy(offset)[:, None] + torch.arange(network.slots)) % network.slots
+        return sums.gather(2, slot[:, None, :, None].expand_as(sums))
 
     def windows(self, rows: np.ndarray, offset: np.ndarray, seen_unworn: np.ndarray) -> Batch:
         """Cut windows that start ``offset`` (slots) into the days ``rows`` and reach into the following

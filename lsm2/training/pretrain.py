@@ -132,10 +132,13 @@ class Trainer:
         values, observed, mask, weight, start = (
             x[rows].to(self.device) for x in (batch.values, batch.observed, hidden, weights, batch.start)
         )
+        usual = None if batch.usual is None else batch.usual[rows].to(self.device)
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"
         ):
-            reading = self.model.reconstruct_hidden(values, observed, mask, start, self.config.drop_fraction)
+            reading = self.model.reconstruct_hidden(
+                values, observed, mask, start, self.config.drop_fraction, usual
+            )
         return total_loss(channel_losses(self.model, reading, values, weight), totals)
 
     @contextmanager
@@ -208,9 +211,9 @@ def _run(
     train, valid = load_recordings(config, data, "train"), load_recordings(config, data, "valid")
     torch.manual_seed(config.seed)
     model = AIM(config.aim(normalise(config, schema, train))).to(device).train()
-    windows = Windows(config, train)
+    windows = Windows(config, train, model.config)
     trainer = Trainer(config, model, windows, groups, rank, world)
-    validation = Validation(config, valid, groups) if rank == 0 else None
+    validation = Validation(config, valid, groups, model.config) if rank == 0 else None
     state, log = output / "state", output / "log.jsonl"
     if rank == 0:
         output.mkdir(parents=True, exist_ok=True)

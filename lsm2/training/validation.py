@@ -4,13 +4,13 @@ once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lsm2.aim import AIM, MaskConfig, artificial_mask, target_weights
+from lsm2.aim import AIM, AIMConfig, MaskConfig, artificial_mask, target_weights
 from lsm2.aim.context import interpolate, neighbours
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch, Recordings, Windows
@@ -35,15 +35,20 @@ class Fixed:
 class Validation:
     """Fixed windows and masks of the valid people."""
 
-    def __init__(self, config: PretrainConfig, recordings: Recordings, groups: Tensor) -> None:
+    def __init__(
+        self, config: PretrainConfig, recordings: Recordings, groups: Tensor, network: AIMConfig
+    ) -> None:
         self.config = config
-        windows = Windows(config, recordings)
+        windows = Windows(config, recordings, network)
         rng = np.random.default_rng(config.seed)
         count = min(config.valid_windows, len(windows.usable))
         chance = windows.chance.numpy()
         rows = windows.usable[rng.choice(len(chance), count, replace=False, p=chance)]
         zeros = np.zeros(count, dtype=int)
         batch = windows.windows(rows, zeros, zeros.astype(bool))
+        if network.usual_day:
+            usual = windows.usual(windows.other_days(rows), zeros, zeros.astype(bool), np.ones(count))
+            batch = replace(batch, usual=usual)
         generator = torch.Generator().manual_seed(config.seed)
         patch = windows.patch
         self.sets = {
@@ -92,8 +97,11 @@ class Validation:
             x[rows].to(device)
             for x in (batch.values, batch.observed, batch.target, batch.start, fixed.hidden)
         )
+        usual = None if batch.usual is None else batch.usual[rows].to(device)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"):
-            reading = model.reconstruct_hidden(values, observed, hidden, start, self.config.drop_fraction)
+            reading = model.reconstruct_hidden(
+                values, observed, hidden, start, self.config.drop_fraction, usual
+            )
         weights = target_weights(target, hidden, self.config.distance_exponent)
         weights = weights * target
         sums = channel_losses(model, reading, values, weights)

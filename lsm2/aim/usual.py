@@ -1,0 +1,74 @@
+"""A person's usual day: what a decoder query knows of the channel on the person's other days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lsm2.aim.config import AIMConfig
+from lsm2.aim.normalisation import Normaliser
+
+USUAL_SUMS = 3
+"""Numbers that :func:`usual_sums` gives for a slot."""
+USUAL_FEATURES = 4
+"""Features that a query has of a channel's usual day."""
+
+
+@dataclass(frozen=True)
+class UsualDay:
+    """Levels of each channel at each slot of the clock over a person's other days; zeros where they have
+    nothing.
+    """
+
+    known: Tensor
+    """(days, channels, 1) bool: the channel was recorded on another day."""
+    level: Tensor
+    """(days, channels, slots) own units: mean around this time of the day, else of all times."""
+    level_z: Tensor
+    """The same in network units (the mean of the transformed values)."""
+    features: Tensor
+    """(days, channels, slots, USUAL_FEATURES) both means in network units, and of how much they are."""
+
+
+def usual_sums(values: Tensor, visible: Tensor, config: AIMConfig, normaliser: Normaliser) -> Tensor:
+    """What a day adds to the usual day of its person.
+
+    Args:
+        values: (days, channels, minutes) own units; what stands in invisible minutes is never read.
+        visible: (days, channels, minutes) bool.
+        config: dimensions.
+        normaliser: the channels' constants.
+
+    Returns:
+        (days, channels, slots, 3): visible minutes, and the sums of their values in network units and in own
+        units over the channel's scale.
+    """
+    values = torch.where(visible, values, 0.0)
+    z = normaliser.normalise(values) * visible
+    parts = [visible.to(values.dtype), z, values / normaliser.scale]
+    return torch.stack([x.unflatten(-1, (config.slots, -1)).sum(-1) for x in parts], dim=-1)
+
+
+def usual_day(sums: Tensor, config: AIMConfig, normaliser: Normaliser) -> UsualDay:
+    """Levels from sums (days, channels, slots, 3) over a person's other days, slots in the window's order."""
+    around = config.usual_patches
+    by_slot = sums.movedim(-1, 2)  # (days, channels, 3, slots)
+    near = functional.pad(by_slot.flatten(0, 1), (around, around), mode="circular")
+    near = near.unfold(-1, 2 * around + 1, 1).sum(-1).unflatten(0, sums.shape[:2])
+    near = near.where(near[:, :, :1] > 0.5, 0.0)
+    every = by_slot.sum(-1, keepdim=True)
+    known, known_near = every[:, :, 0] > 0.5, near[:, :, 0] > 0.5
+    mean_near = near[:, :, 1:] / near[:, :, :1].clamp_min(1)
+    mean_every = every[:, :, 1:] / every[:, :, :1].clamp_min(1) * known[:, :, None]
+    level_z, level = torch.where(known_near[:, :, None], mean_near, mean_every).unbind(2)
+    minutes = (2 * around + 1) * config.patch_minutes
+    features = [
+        mean_near[:, :, 0],
+        torch.log1p(near[:, :, 0] / minutes),
+        mean_every[:, :, 0].expand_as(level),
+        torch.log1p(every[:, :, 0] / config.window_minutes).expand_as(level),
+    ]
+    return UsualDay(known, level * normaliser.scale, level_z, torch.stack(features, dim=-1))

@@ -1,0 +1,140 @@
+"""The usual day: what a fill knows of the person's other days, and what it must not know."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import lsm2
+from lsm2 import Model
+from lsm2.aim.context import build_context
+from lsm2.aim.usual import usual_day, usual_sums
+from lsm2.days import read_days
+from lsm2.usual import UsualDays
+from tests.conftest import tiny_config, tiny_model, tiny_network
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return tiny_model(query_channels=True, usual_day=True)
+
+
+@pytest.fixture(scope="module")
+def recording() -> pd.DataFrame:
+    frame = lsm2.simulate(participants=2, days=5, seed=3)
+    columns = [name for name in ("heart_rate", "steps", "calories") if name in frame]
+    return frame[columns].astype("float32")
+
+
+def of_day(frame: pd.DataFrame, participant: object, day: int) -> np.ndarray:
+    """Which rows are of a participant's day, counted from the first."""
+    who, when = frame.index.get_level_values(0), frame.index.get_level_values(1)
+    return np.asarray(
+        (who == participant) & (when.normalize() == when.min().normalize() + pd.Timedelta(days=day))
+    )
+
+
+def test_levels_are_the_means_over_other_days() -> None:
+    network = tiny_network(usual_day=True)
+    rng = np.random.default_rng(0)
+    values = rng.uniform(0, 120, (3, 5, 1440)).astype(np.float32)
+    visible = rng.random(values.shape) < 0.7
+    visible[:, 1, :600] = False  # no day has the morning
+    visible[:, 2] = False
+    sums = usual_sums(
+        torch.from_numpy(np.where(visible, values, np.nan)),
+        torch.from_numpy(visible),
+        network.config,
+        network.normaliser,
+    ).sum(0, keepdim=True)
+    found = usual_day(sums, network.config, network.normaliser)
+    assert found.known[0, :, 0].tolist() == [True, True, False, True, True]
+    seen = np.where(visible, values, np.nan)
+    for slot in (0, 70, 143):
+        minutes = (np.arange(-30, 40) + slot * 10) % 1440  # three patches on each side
+        expected = np.nanmean(seen[:, 0, minutes])
+        assert float(found.level[0, 0, slot]) == pytest.approx(expected, rel=1e-4)
+    assert float(found.level[0, 1, 20]) == pytest.approx(np.nanmean(seen[:, 1]), rel=1e-4)
+    logs = np.clip((np.log1p(seen[:, 1]) - 0.7) / 1.4, -6, 6)
+    assert float(found.level_z[0, 1, 20]) == pytest.approx(np.nanmean(logs), rel=1e-3)
+    assert not found.features[0, 2].any()
+
+
+def test_a_channel_without_visible_minute_starts_from_the_usual_day() -> None:
+    network = tiny_network(usual_day=True)
+    values = torch.full((1, 5, 1440), 60.0)
+    visible = torch.zeros(values.shape, dtype=torch.bool)
+    visible[:, 1] = True
+    sums = usual_sums(values + 10, torch.ones_like(visible), network.config, network.normaliser)
+    context = build_context(values, visible, network.config, network.normaliser, sums)
+    assert torch.allclose(context.base[0, 0], torch.tensor(70.0))
+    assert torch.allclose(context.base[0, 1], torch.tensor(60.0))  # interpolation, where there is one
+    alone = build_context(values, visible, network.config, network.normaliser)
+    assert torch.allclose(alone.base[0, 0], torch.tensor(75.0))  # the train mean
+
+
+def test_own_days_are_left_out(model: Model, recording: pd.DataFrame) -> None:
+    days = read_days(recording, model.schema)
+    usual = UsualDays(model._engine, days)
+    network = model._engine.network
+
+    def brute(rows: list[int], turn: int) -> np.ndarray:
+        part = torch.from_numpy(days.values[rows])
+        sums = usual_sums(part, ~part.isnan(), network.config, network.normaliser).sum(0)
+        return np.roll(sums.numpy(), -turn, axis=1)
+
+    assert np.allclose(usual.without(np.array([1, 7]))[0], brute([0, 2, 3, 4], 0), rtol=1e-4, atol=1e-2)
+    assert np.allclose(usual.without(np.array([1, 7]))[1], brute([5, 6, 8, 9], 0), rtol=1e-4, atol=1e-2)
+    pairs = usual.across(np.array([0, 6]), np.array([1, 7]), 72, np.array([1]))
+    assert np.allclose(pairs[0], brute([5, 8, 9], 72), rtol=1e-4, atol=1e-2)
+
+
+def test_fills_see_the_persons_other_days_and_nobody_elses(model: Model, recording: pd.DataFrame) -> None:
+    first, second = recording.index.levels[0][:2]
+    day = of_day(recording, first, 2)
+    given = recording.copy()
+    given.loc[day, "heart_rate"] = np.nan
+    filled = lsm2.reconstruct(given, model=model)
+    others = given.copy()
+    others.loc[of_day(given, first, 4), "heart_rate"] += 30
+    assert not np.allclose(
+        lsm2.reconstruct(others, model=model)["heart_rate"][day], filled["heart_rate"][day]
+    )
+    strangers = given.copy()
+    strangers.loc[strangers.index.get_level_values(0) == second, "heart_rate"] += 30
+    same = lsm2.reconstruct(strangers, model=model)
+    assert same["heart_rate"][day].equals(filled["heart_rate"][day])
+
+
+def test_history_is_read_but_not_filled(model: Model, recording: pd.DataFrame) -> None:
+    first = recording.index.levels[0][0]
+    day = of_day(recording, first, 2)
+    given = recording.copy()
+    given.loc[day, "heart_rate"] = np.nan
+    whole = lsm2.reconstruct(given, model=model)
+    part = lsm2.reconstruct(given[day], history=given[~day], model=model)
+    assert part.index.equals(given.index[day])
+    # Towards midnight a fill sees the neighbouring days, which history does not give.
+    noon = slice(720, 721)
+    assert np.allclose(part["heart_rate"][noon], whole["heart_rate"][day][noon], rtol=1e-4)
+    alone = lsm2.reconstruct(given[day], model=model)
+    assert not np.allclose(alone["heart_rate"][noon], part["heart_rate"][noon], rtol=1e-3)
+    doubled = lsm2.reconstruct(given[day], history=recording, model=model)  # its own day is in there
+    pd.testing.assert_frame_equal(doubled, part)
+
+
+def test_other_models_ignore_history(recording: pd.DataFrame) -> None:
+    plain = tiny_model()
+    first = recording.index.levels[0][0]
+    day = of_day(recording, first, 2)
+    filled = lsm2.reconstruct(recording[day], history=recording[~day], model=plain)
+    pd.testing.assert_frame_equal(filled, lsm2.reconstruct(recording[day], model=plain))
+
+
+def test_it_needs_the_correction_and_windows_of_a_day() -> None:
+    with pytest.raises(ValueError, match="usual_day=True needs correction=True"):
+        tiny_config(usual_day=True, correction=False)
+    with pytest.raises(ValueError, match="windows of one day"):
+        tiny_config(usual_day=True, window_minutes=10080)
