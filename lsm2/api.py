@@ -103,8 +103,7 @@ def embed(
         columns: {your column: channel} for columns whose names are not known.
         units: {channel: your unit or device}, such as ``{"distance": "km", "activity_counts": "actigraph"}``.
         tz: A zone, the name of a column with zones, or {participant: zone}: where a day begins.
-        participant: Name of the column or index level of participants.
-        timestamp: Name of the column or index level of times.
+        participant, timestamp: Names of the columns or index levels of participants and of times.
         keep_zeros: Leave out the rules by which some models (OpenMHC's) take a device's zeros for missing.
         batch_size: Most days at once; None decides by the number of tokens. Does not change the result.
         progress: Show a progress bar; None shows it on a terminal once it takes more than a few seconds.
@@ -118,8 +117,7 @@ def embed(
     Raises:
         TypeError: ``data`` is no DataFrame.
         ValueError: No known channel, no time, a column that is not numeric, an unknown level, unit or zone;
-        the message
-            says what, where and what to do.
+            the message says what, where and what to do.
 
     Example:
         >>> import lsm2
@@ -149,6 +147,7 @@ def reconstruct(
     point: Point = "mean",
     grid: Literal["days", "full"] = "days",
     max_gap: Any = None,
+    return_median: bool = False,
     return_filled: bool = False,
     interval: float | None = None,
     summary: Summary | None = None,
@@ -181,6 +180,7 @@ def reconstruct(
         grid: ``"days"``: minutes of the days with an observed token, from the first to the last minute of
             the input; ``"full"``: also the days between them, as NaN.
         max_gap: Longer gaps stay NaN, such as ``"60min"`` or a Timedelta.
+        return_median: Add ``<column>.median``, the column filled as by ``point="median"``.
         return_filled: Add ``<column>.filled`` (bool), after all other columns.
         interval: Level of an interval, above 0 and below 1, such as 0.9: each column is followed by
             ``<column>.lower`` and ``<column>.upper``. Of people like those that the model was calibrated on,
@@ -233,6 +233,7 @@ def reconstruct(
         point=point,
         grid=grid,
         max_gap=max_gap,
+        return_median=return_median,
         return_filled=return_filled,
         interval=interval,
         summary=summary,

@@ -7,7 +7,7 @@ batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,19 +99,19 @@ class Engine:
         values: np.ndarray,
         wanted: np.ndarray,
         *,
-        point: str,
+        points: Sequence[str],
         start_slot: int = 0,
         clip: bool = True,
         usual: Callable[[np.ndarray], Tensor] | None = None,
         batch_size: int | None,
         progress: bool | None,
-    ) -> np.ndarray:
+    ) -> list[np.ndarray]:
         """Proposed values for the minutes wanted.
 
         Args:
             values: (days, channels, minutes) canonical units, NaN = missing.
             wanted: (days, channels, minutes) bool.
-            point: ``mean`` or ``median``.
+            points: ``mean``, ``median`` or both, from one pass.
             start_slot: Clock slot at which the windows begin (half of the slots for windows from noon to
                 noon).
             clip: Keep values in the valid range.
@@ -121,11 +121,12 @@ class Engine:
             progress: Show a bar; None shows it on a terminal once it takes a few seconds.
 
         Returns:
-            (days, channels, minutes) float32; NaN where not wanted, or without an observed token.
+            For each point float32 (days, channels, minutes); NaN where not wanted, or without an observed
+            token.
         """
         network = self.network
         config = network.config
-        out = np.full(values.shape, np.nan, dtype=np.float32)
+        out = [np.full(values.shape, np.nan, dtype=np.float32) for _ in points]
         asked = np.asarray(wanted.reshape(len(values), config.tokens, config.patch_minutes).any(-1))
         counts = self.token_counts(~np.isnan(values))
         answered = asked.any(1) & (counts > 0)
@@ -136,12 +137,15 @@ class Engine:
             with self._autocast():
                 others = None if usual is None else usual(rows).to(self.device)
                 reading = network.reconstruct(batch, observed, start, tokens, others)
-            answer = (reading.mean if point == "mean" else reading.median).float()
-            if clip:
-                answer = network.normaliser.into_range(answer, reading.token // config.slots)
-            patches = out.reshape(len(values), config.tokens, config.patch_minutes)
-            patches[rows[reading.day.cpu().numpy()], reading.token.cpu().numpy()] = answer.cpu().numpy()
-        out[~wanted] = np.nan
+            places = rows[reading.day.cpu().numpy()], reading.token.cpu().numpy()
+            for point, fills in zip(points, out, strict=True):
+                answer = (reading.mean if point == "mean" else reading.median).float()
+                if clip:
+                    answer = network.normaliser.into_range(answer, reading.token // config.slots)
+                patches = fills.reshape(len(values), config.tokens, config.patch_minutes)
+                patches[places] = answer.cpu().numpy()
+        for fills in out:
+            fills[~wanted] = np.nan
         return out
 
     @torch.inference_mode()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
@@ -23,45 +23,35 @@ def propose(
     engine: Engine,
     windows: Windows,
     wanted: np.ndarray,
-    point: str,
+    points: Sequence[str],
     *,
     history: Days | None = None,
     **options: Any,
-) -> np.ndarray:
-    """Values for the minutes wanted, float32 (days, channels, 1440) in canonical units; NaN elsewhere and in
-    windows without an observed token.
+) -> list[np.ndarray]:
+    """Values for the minutes wanted, for each point float32 (days, channels, 1440) in canonical units; NaN
+    elsewhere and in windows without an observed token.
 
     Args:
         engine: Computes.
         windows: The recording.
         wanted: bool (days, channels, 1440), missing minutes.
-        point: ``mean`` or ``median``.
+        points: ``mean``, ``median`` or both.
         history: Other days of the same participants, for networks that see a person's other days.
         **options: ``batch_size``, ``progress``.
     """
     days, network = windows.days, engine.network.config
     usual = UsualDays(engine, days, history) if network.usual_day else None
-    fills = windows.cut(
-        engine.reconstruct(
-            windows.values,
-            windows.join(wanted),
-            point=point,
-            usual=None if usual is None else usual.without,
-            **options,
-        )
-    )
+    options["points"] = points
+    others = None if usual is None else usual.without
+    answers = engine.reconstruct(windows.values, windows.join(wanted), usual=others, **options)
+    fills = [windows.cut(answer) for answer in answers]
     if network.clock and windows.length == 1:  # else a window must begin at midnight
         across = midnight.windows(days, crosses_midnight(days) & wanted)
         half = network.slots // 2
-        shifted = engine.reconstruct(
-            across.values,
-            across.wanted,
-            point=point,
-            start_slot=half,
-            usual=None if usual is None else partial(usual.across, across.first, across.second, half),
-            **options,
-        )
-        midnight.blend(fills, across, shifted)
+        others = None if usual is None else partial(usual.across, across.first, across.second, half)
+        shifted = engine.reconstruct(across.values, across.wanted, start_slot=half, usual=others, **options)
+        for own, joined in zip(fills, shifted, strict=True):
+            midnight.blend(own, across, joined)
     return fills
 
 
@@ -71,19 +61,26 @@ class Filling:
 
     windows: Windows
     layout: Layout
-    propose: Callable[[str], np.ndarray]
-    """``mean`` or ``median`` -> float32 (days, channels, 1440)."""
+    points: tuple[str, ...]
+    """Which of ``mean`` and ``median`` will be asked for; computed in one pass."""
+    propose: Callable[[Sequence[str]], list[np.ndarray]]
+    """Points -> float32 (days, channels, 1440) for each."""
     calibration: Calibration | None
 
     @cached_property
+    def proposed(self) -> dict[str, np.ndarray]:
+        """What the model proposes, by point."""
+        return dict(zip(self.points, self.propose(self.points), strict=True))
+
+    @property
     def mean(self) -> np.ndarray:
         """Conditional means, float32 (days, channels, 1440), canonical units."""
-        return self.propose("mean")
+        return self.proposed["mean"]
 
     @cached_property
     def median(self) -> np.ndarray:
         """Conditional medians likewise, in whole numbers for channels whose devices write such."""
-        fills = self.propose("median")
+        fills = self.proposed["median"]
         round_counts(self.windows.days, fills, self.layout.columns)
         return fills
 
@@ -104,7 +101,13 @@ class Filling:
         return calibrated
 
     def table(
-        self, point: str, *, interval: float | None, summary: str | None, return_filled: bool
+        self,
+        point: str,
+        *,
+        interval: float | None,
+        summary: str | None,
+        return_median: bool,
+        return_filled: bool,
     ) -> pd.DataFrame:
         """The filled recording, or its days' totals and means."""
         fills = self.mean if point == "mean" else self.median
@@ -112,7 +115,8 @@ class Filling:
             calibrated = None if interval is None else self.calibrated
             return by_day(self.layout, fills, calibrated=calibrated, level=interval)
         bounds = None if interval is None else self.bounds(interval, fills)
-        return self.layout.frame(fills, bounds=bounds, return_filled=return_filled)
+        medians = self.median if return_median else None
+        return self.layout.frame(fills, bounds=bounds, medians=medians, return_filled=return_filled)
 
     def bounds(self, level: float, fills: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Bounds of each minute at a level, widened where a fill lies outside of them."""

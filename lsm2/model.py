@@ -18,14 +18,7 @@ from lsm2.aim import AIM
 from lsm2.arguments import check_batch_size, check_uncertainty, one_of
 from lsm2.channels import Schema
 from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint
-from lsm2.days import (
-    DAY,
-    Windows,
-    coverage,
-    lay_out,
-    make_windows,
-    read_days,
-)
+from lsm2.days import DAY, Windows, coverage, lay_out, make_windows, read_days
 from lsm2.engine import make_engine
 from lsm2.filling import Filling, propose
 from lsm2.intervals import Calibration
@@ -148,6 +141,7 @@ class Model:
         point: Point = "mean",
         grid: Literal["days", "full"] = "days",
         max_gap: Any = None,
+        return_median: bool = False,
         return_filled: bool = False,
         interval: float | None = None,
         summary: Summary | None = None,
@@ -192,14 +186,33 @@ class Model:
         wanted = np.zeros(days.values.shape, dtype=bool)
         positions = [column.position for column in layout.columns]
         wanted[:, positions] = ~days.observed[:, positions]
+        points = {
+            "mean": point == "mean" or calibration is not None,
+            "median": point == "median" or return_median,
+        }
         filling = Filling(
             windows,
             layout,
-            partial(self.propose, windows, wanted, history=other, batch_size=batch_size, progress=progress),
+            tuple(name for name, asked in points.items() if asked),
+            partial(
+                propose,
+                self._engine,
+                windows,
+                wanted,
+                history=other,
+                batch_size=batch_size,
+                progress=progress,
+            ),
             calibration,
         )
         if n_samples is None:
-            table = filling.table(point, interval=interval, summary=summary, return_filled=return_filled)
+            table = filling.table(
+                point,
+                interval=interval,
+                summary=summary,
+                return_median=return_median,
+                return_filled=return_filled,
+            )
         else:
             table = filling.samples(n_samples, seed, summary=summary, return_filled=return_filled)
         table.attrs["predicted"] = [str(c.label) for c in layout.columns if np.isnan(c.values).all()]
@@ -207,7 +220,7 @@ class Model:
 
     def propose(self, windows: Windows, wanted: np.ndarray, point: str, **options: Any) -> np.ndarray:
         """Values for the minutes wanted of days; see :func:`lsm2.filling.propose`."""
-        return propose(self._engine, windows, wanted, point, **options)
+        return propose(self._engine, windows, wanted, (point,), **options)[0]
 
     def with_calibration(self, calibration: Calibration | None) -> Model:
         """The same model, sharing its weights, with another calibration or none."""
@@ -250,16 +263,15 @@ class Model:
         Args:
             values: float32 (windows, channels, window_minutes), canonical units, NaN = missing.
             wanted: bool, same shape.
-            batch_size: See :func:`lsm2.embed`.
-            progress: See :func:`lsm2.embed`.
+            batch_size, progress: See :func:`lsm2.embed`.
 
         Returns:
             float32, same shape: conditional means, not clipped to valid ranges, of the minutes wanted; NaN
             elsewhere and in windows without an observed token.
         """
         return self._engine.reconstruct(
-            values, wanted, point="mean", clip=False, batch_size=batch_size, progress=progress
-        )
+            values, wanted, points=("mean",), clip=False, batch_size=batch_size, progress=progress
+        )[0]
 
     def coverage(
         self,

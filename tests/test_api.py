@@ -160,6 +160,16 @@ def test_medians_of_counts_are_whole_numbers_in_the_callers_unit(model: Model) -
     assert (median["heart_rate"].iloc[100:200] % 1 != 0).any()
 
 
+def test_medians_come_beside_the_means(model: Model, recording: pd.DataFrame) -> None:
+    both = lsm2.reconstruct(recording, model=model, return_median=True, return_filled=True)
+    means = lsm2.reconstruct(recording, model=model)
+    medians = lsm2.reconstruct(recording, model=model, point="median")
+    pd.testing.assert_frame_equal(both[list(means.columns)], means)
+    for name in means:
+        assert both[f"{name}.median"].equals(medians[name].rename(f"{name}.median"))
+    assert list(both.columns[:2]) == [means.columns[0], f"{means.columns[0]}.median"]
+
+
 def test_filled_marks_and_max_gap(model: Model) -> None:
     frame = minutes("2024-01-01", 300, heart_rate=70.0)
     frame.iloc[10:20] = frame.iloc[100:200] = np.nan

@@ -397,25 +397,34 @@ class TestScores:
         assert np.isnan(total_bias([1.0], [0.0]).total)
 
 
+def both(mean: pd.DataFrame, median: pd.DataFrame) -> pd.DataFrame:
+    return mean.join(median.add_suffix(".median"))
+
+
 class Perfect:
     """A model that knows the truth."""
 
     def __init__(self, truth: pd.DataFrame) -> None:
         self.truth = truth
 
-    def reconstruct(self, data: pd.DataFrame, *, point: str = "mean") -> pd.DataFrame:
-        return data.fillna(self.truth.loc[data.index])
+    def reconstruct(
+        self, data: pd.DataFrame, *, history: pd.DataFrame | None = None, return_median: bool = False
+    ) -> pd.DataFrame:
+        filled = data.fillna(self.truth.loc[data.index])
+        return both(filled, filled)
 
 
 class Spy:
     """A model that keeps what it was given, and answers with a constant."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[str, pd.DataFrame]] = []
+        self.seen: list[tuple[pd.DataFrame, pd.DataFrame | None]] = []
 
-    def reconstruct(self, data: pd.DataFrame, *, point: str = "mean") -> pd.DataFrame:
-        self.seen.append((point, data.copy()))
-        return data.fillna(60.0 if point == "mean" else 61.0)
+    def reconstruct(
+        self, data: pd.DataFrame, *, history: pd.DataFrame | None = None, return_median: bool = False
+    ) -> pd.DataFrame:
+        self.seen.append((data.copy(), history))
+        return both(data.fillna(60.0), data.fillna(61.0))
 
 
 def many_people(people: int = 12, days: int = 3) -> Recordings:
@@ -466,10 +475,10 @@ class TestGaps:
 
         score_gaps([part], {"watch": also, "spy": model_method(spy)}, channel_scales([part]), protocols=FEW)
         assert len(hidden_at) == 9  # six protocols, one of four rounds
-        assert [point for point, _ in spy.seen] == ["mean", "median"] * 9
-        for hidden, (_, got) in zip(np.repeat(np.arange(9), 2), spy.seen, strict=True):
-            mask = hidden_at[hidden].loc[got.index]
-            assert mask.to_numpy().any()
+        for hidden, (asked, history) in zip(hidden_at, spy.seen, strict=True):
+            got = asked if history is None else pd.concat([asked, history]).sort_index()
+            mask = hidden.loc[got.index]
+            assert hidden.loc[asked.index].to_numpy().any()
             assert got.isna().to_numpy()[mask.to_numpy()].all()
             kept = got.notna().to_numpy()
             assert np.array_equal(got.to_numpy()[kept], truth.loc[got.index].to_numpy()[kept])
@@ -491,7 +500,7 @@ class TestGaps:
             assert np.array_equal(first.mean, second.mean)
             assert np.array_equal(first.normalised, second.normalised)
 
-    def test_the_model_gets_the_days_beside_a_gap_that_reaches_midnight_and_no_other(self) -> None:
+    def test_the_model_fills_the_days_beside_a_gap_that_reaches_midnight_and_reads_the_others(self) -> None:
         part = recordings(noise(5, 1))
         scales = channel_scales([part])
         for minutes, expected in ((slice(100, 110), ["08"]), (slice(0, 10), ["07", "08"])):
@@ -499,8 +508,12 @@ class TestGaps:
             hidden[2, 0, minutes] = True  # of 8 January
             spy = Spy()
             model_method(spy)(part.without(hidden), hidden, scales)
-            dates = spy.seen[0][1].index.get_level_values("timestamp").strftime("%d").unique()
+            asked, history = spy.seen[0]
+            assert history is not None
+            dates = asked.index.get_level_values("timestamp").strftime("%d").unique()
+            others = history.index.get_level_values("timestamp").strftime("%d").unique()
             assert dates.tolist() == expected
+            assert sorted([*dates, *others]) == ["06", "07", "08", "09", "10"]
 
     def test_mean_and_median_are_scored_each_by_its_own_error(self) -> None:
         part = recordings(np.full((1, 1, 1440), 60.0))
@@ -512,8 +525,10 @@ class TestGaps:
 
     def test_a_minute_left_empty_counts_as_the_train_mean_and_is_counted(self) -> None:
         class Empty:
-            def reconstruct(self, data: pd.DataFrame, *, point: str = "mean") -> pd.DataFrame:
-                return data.iloc[:0]
+            def reconstruct(
+                self, data: pd.DataFrame, *, history: pd.DataFrame | None = None, return_median: bool = False
+            ) -> pd.DataFrame:
+                return both(data.iloc[:0], data.iloc[:0])
 
         part = recordings(np.full((1, 1, 1440), 60.0))
         scales = {"heart_rate": ChannelScale("identity", 64.0, 4.0, 64.0, 2.0)}
@@ -524,7 +539,9 @@ class TestGaps:
 
     def test_wrong_columns_from_a_model_are_refused(self) -> None:
         class Wrong:
-            def reconstruct(self, data: pd.DataFrame, *, point: str = "mean") -> pd.DataFrame:
+            def reconstruct(
+                self, data: pd.DataFrame, *, history: pd.DataFrame | None = None, return_median: bool = False
+            ) -> pd.DataFrame:
                 return data.rename(columns={"heart_rate": "hr"})
 
         part = recordings(np.full((1, 1, 1440), 60.0))

@@ -94,6 +94,9 @@ def reconstruct(
     max_gap: Annotated[
         str | None, typer.Option(help="Leave gaps longer than this as they are, for instance 60min.")
     ] = None,
+    return_median: Annotated[
+        bool, typer.Option("--return-median", help="Add a column NAME.median, filled with medians.")
+    ] = False,
     return_filled: Annotated[
         bool, typer.Option("--return-filled", help="Add a column NAME.filled that marks the filled minutes.")
     ] = False,
@@ -143,6 +146,7 @@ def reconstruct(
         point=point,
         grid=grid,
         max_gap=max_gap,
+        return_median=return_median,
         return_filled=return_filled,
         interval=interval,
         summary=summary,

@@ -125,6 +125,7 @@ class Layout:
         fills: np.ndarray,
         *,
         bounds: tuple[np.ndarray, np.ndarray] | None = None,
+        medians: np.ndarray | None = None,
         return_filled: bool = False,
     ) -> pd.DataFrame:
         """Return the recording with its gaps filled.
@@ -133,6 +134,7 @@ class Layout:
             fills: float32 (days, channels, 1440), canonical units; NaN: not filled.
             bounds: Lower and upper bounds of the fills, likewise; each column is followed by
                 `<column>.lower` and `<column>.upper`, which equal the value where it is no fill.
+            medians: Second fills; each column is followed by `<column>.median`, filled with them.
             return_filled: Add `<column>.filled`, bool, after all other columns.
         """
         if fills.shape != self.days.values.shape:
@@ -144,6 +146,8 @@ class Layout:
             if bounds is not None:
                 data[f"{column.label}.lower"] = self.filled(number, bounds[0])
                 data[f"{column.label}.upper"] = self.filled(number, bounds[1])
+            if medians is not None:
+                data[f"{column.label}.median"] = self.filled(number, medians)
             if return_filled:
                 flags[f"{column.label}.filled"] = self.is_fill(number, data[column.label])
         frame = pd.DataFrame({**data, **flags}, copy=False)

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Literal
 from typing import Protocol as ClassProtocol
 
 import numpy as np
@@ -36,10 +35,12 @@ class Reconstructs(ClassProtocol):
         self,
         data: pd.DataFrame,
         *,
-        point: Literal["mean", "median"] = "mean",
         history: pd.DataFrame | None = None,
+        return_median: bool = False,
     ) -> pd.DataFrame:
-        """Return the frame with its NaNs filled; ``history`` holds other days of the same people."""
+        """Return the frame with its NaNs filled, means and beside them (``<column>.median``) medians;
+        ``history`` holds other days of the same people.
+        """
 
 
 @dataclass(frozen=True)
@@ -128,9 +129,8 @@ def model_method(model: Reconstructs) -> Method:
     """Return the method that asks a model, through its public API only.
 
     The model gets a frame of the days with hidden minutes, and of the calendar days beside them where a gap
-    reaches midnight, hidden minutes NaN; and the people's other days as ``history``. It fills that twice:
-    ``point="mean"`` and ``point="median"``. The median is scored in the transformed scale too: it is the same
-    level in every monotone scale.
+    reaches midnight, hidden minutes NaN; and the people's other days as ``history``. The median is scored in
+    the transformed scale too: it is the same level in every monotone scale.
 
     Any checkpoint can stand here: an ablation such as the LSM-1-style autoencoder is a model like the others.
     """
@@ -140,8 +140,9 @@ def model_method(model: Reconstructs) -> Method:
         part, cells = visible.take(asked), hidden[asked]
         frame, others = part.frame(), visible.take(~asked & np.isin(visible.person, part.person))
         history = others.frame() if len(others) else None
-        mean = _read_back(model.reconstruct(frame.copy(), history=history, point="mean"), frame, cells)
-        median = _read_back(model.reconstruct(frame.copy(), history=history, point="median"), frame, cells)
+        filled = model.reconstruct(frame.copy(), history=history, return_median=True)
+        mean = _read_back(filled, list(visible.names), frame.index, cells)
+        median = _read_back(filled, [f"{name}.median" for name in visible.names], frame.index, cells)
         channel = np.nonzero(hidden)[1]
         of_channel = [scales[name] for name in visible.names]
         unfilled = np.isnan(mean) | np.isnan(median)
@@ -166,14 +167,17 @@ def _days_to_ask(visible: Recordings, hidden: BoolArray) -> BoolArray:
     return asked | (visible.neighbours(before, after) & visible.usable(1))
 
 
-def _read_back(filled: pd.DataFrame, asked: pd.DataFrame, cells: BoolArray) -> npt.NDArray[np.float64]:
-    """The values at ``cells`` (days, channels, 1440) of a filled frame; NaN where a row is not there."""
-    if list(filled.columns) != list(asked.columns):
-        raise ValueError(
-            f"reconstruct returned columns {list(filled.columns)}, asked for {list(asked.columns)}"
-        )
-    if not filled.index.equals(asked.index):
-        filled = filled.reindex(asked.index)
+def _read_back(
+    filled: pd.DataFrame, names: list[str], rows: pd.Index, cells: BoolArray
+) -> npt.NDArray[np.float64]:
+    """The values at ``cells`` (days, channels, 1440) of a filled frame's columns; NaN where a row is not
+    there.
+    """
+    if not set(names) <= set(filled.columns):
+        raise ValueError(f"reconstruct returned columns {list(filled.columns)}, asked for {names}")
+    filled = filled[names]
+    if not filled.index.equals(rows):
+        filled = filled.reindex(rows)
     by_minute = filled.to_numpy(dtype=np.float64).reshape(len(cells), DAY, -1)
     return np.moveaxis(by_minute, 2, 1)[cells]
 
