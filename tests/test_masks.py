@@ -83,6 +83,27 @@ def test_one_channel_days_draw_gaps_instead_of_the_channel_mask() -> None:
     assert (share > 0).all() and (share < 0.6).all()
 
 
+def test_peaks_hide_the_highest_minutes_of_a_channel_and_its_family() -> None:
+    values = torch.rand(200, 4, 1440, generator=torch.Generator().manual_seed(1))
+    observed = full()
+    observed[:, 0, :700] = False
+    config = MaskConfig(**(OFF | {"peaks": 1.0}), peak_fraction=(0.1, 0.1))
+    generator = torch.Generator().manual_seed(0)
+    hidden = artificial_mask(observed, config, 10, GROUPS, generator, values)
+    seen = torch.where(observed, values, torch.nan)
+    led = torch.zeros(200, 4, dtype=torch.bool)
+    for channel in range(4):
+        lowest = torch.where(hidden[:, channel] & observed[:, channel], values[:, channel], torch.inf).amin(1)
+        highest = torch.where(~hidden[:, channel], seen[:, channel], -torch.inf).nan_to_num(-1).amax(1)
+        led[:, channel] = (lowest >= highest) & hidden[:, channel].any(1)
+    assert (led.sum(1) == 1).all() and led.any(0).all()
+    share = (hidden & observed).sum(-1) / observed.sum(-1)
+    assert ((share[led] - 0.1).abs() < 0.01).all()
+    assert torch.equal(hidden[:, 1][led[:, 2]], hidden[:, 2][led[:, 2]])  # one family
+    with pytest.raises(ValueError, match="need the values"):
+        draw(full(2), peaks=1)
+
+
 def test_gaps_have_one_length_and_cover_a_part_of_the_day() -> None:
     hidden = draw(full(), gaps=1, gap_minutes=(7, 7), gap_share=0.2)
     assert (hidden.any(1).float().mean(1) <= 0.2 + 7 / 1440).all()

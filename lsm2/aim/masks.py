@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lsm2.aim.context import neighbours
 
-STRATEGIES = ("tokens", "slots", "channels", "gaps", "tail")
+STRATEGIES = ("tokens", "slots", "channels", "gaps", "tail", "peaks")
 
 
 class MaskConfig(BaseModel):
@@ -34,12 +34,18 @@ class MaskConfig(BaseModel):
     """... of hiding blocks of minutes of one common length, in all channels or some."""
     tail: float = Field(default=0.0, ge=0)
     """... of hiding everything after a random minute."""
+    peaks: float = Field(default=0.0, ge=0)
+    """... of hiding a channel where it is highest, together with its family and perhaps others: sensors fail
+    in motion, and what is missing then is not like what is there.
+    """
     token_fraction: tuple[float, float] = (0.8, 0.8)
     """Range of the share of observed tokens that ``tokens`` hides."""
     slot_fraction: tuple[float, float] = (0.5, 0.5)
     channel_fraction: float = Field(default=0.5, gt=0, lt=1)
     gap_minutes: tuple[int, int] = (1, 360)
     """Range of block lengths, drawn log-uniformly."""
+    peak_fraction: tuple[float, float] = (0.02, 0.2)
+    """Range of the share of a channel's minutes that count as its highest."""
     gap_share: float = Field(default=0.35, gt=0, lt=1)
     """Largest share of the window that the blocks may cover."""
 
@@ -129,8 +135,33 @@ def _gaps(minutes: int, days: int, config: MaskConfig, generator: torch.Generato
     return edges.cumsum(1)[:, :minutes] > 0.5
 
 
+def _peaks(
+    values: Tensor,
+    observed: Tensor,
+    groups: Tensor,
+    fraction: tuple[float, float],
+    generator: torch.Generator,
+) -> Tensor:
+    """Minutes at which one channel is highest, in its family and, half of the time each, in other channels:
+    (days, channels, minutes) bool.
+    """
+    recorded = observed.any(-1)
+    days, channels = recorded.shape
+    chosen = torch.where(recorded, _uniform((days, channels), generator), -1.0).argmax(1)
+    own, seen = values[torch.arange(days), chosen], observed[torch.arange(days), chosen]
+    count = (_between(fraction, days, generator) * seen.sum(1)).ceil().long()
+    high = _largest(torch.where(seen, own, -torch.inf), count)
+    others = (_uniform((days, channels), generator) < 0.5) | (groups == groups[chosen][:, None])
+    return high[:, None, :] & others[:, :, None]
+
+
 def artificial_mask(
-    observed: Tensor, config: MaskConfig, patch_minutes: int, groups: Tensor, generator: torch.Generator
+    observed: Tensor,
+    config: MaskConfig,
+    patch_minutes: int,
+    groups: Tensor,
+    generator: torch.Generator,
+    values: Tensor | None = None,
 ) -> Tensor:
     """Minutes to hide from the encoder, in addition to what is missing.
 
@@ -140,6 +171,7 @@ def artificial_mask(
         patch_minutes: minutes of a token.
         groups: (channels,) family number of each channel.
         generator: the only source of randomness (on the CPU).
+        values: (days, channels, minutes), anything finite where not observed; ``peaks`` needs them.
 
     Returns:
         (days, channels, minutes) bool. At least one observed token of each window keeps all its minutes.
@@ -170,12 +202,17 @@ def artificial_mask(
     last = (_between((0.25, 0.95), days, generator) * minutes).long()
     tail = torch.arange(minutes) >= last[:, None]
 
+    if config.peaks and values is None:
+        raise ValueError("masks with peaks > 0 need the values")
     by_patch = (chosen("tokens") & tokens) | (chosen("slots") & slots[:, None, :])
     hidden = by_patch.repeat_interleave(patch_minutes, -1)
     hidden = hidden | (chosen("channels") & whole[:, :, None])
     hidden = (
         hidden | (chosen("gaps") & gaps[:, None, :] & some[:, :, None]) | (chosen("tail") & tail[:, None, :])
     )
+
+    if config.peaks and values is not None:
+        hidden |= chosen("peaks") & _peaks(values.cpu(), observed, groups, config.peak_fraction, generator)
 
     # One observed token keeps all its minutes, wherever a mask would leave nothing to see.
     left = (observed & ~hidden).unflatten(-1, (-1, patch_minutes)).any(-1).flatten(1)

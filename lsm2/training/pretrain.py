@@ -91,7 +91,9 @@ class Trainer:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
         torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
         batch = self.windows.draw(generator)
-        hidden = artificial_mask(batch.observed, config.masks, self.windows.patch, self.groups, generator)
+        hidden = artificial_mask(
+            batch.observed, config.masks, self.windows.patch, self.groups, generator, batch.values
+        )
         weights = target_weights(batch.observed, hidden, config.distance_exponent) * batch.target
         totals = weights.sum((0, 2)).to(self.device)
         for group in self.optimiser.param_groups:

@@ -50,14 +50,12 @@ class Validation:
             usual = windows.usual(windows.other_days(rows), zeros, zeros.astype(bool), np.ones(count))
             batch = replace(batch, usual=usual)
         generator = torch.Generator().manual_seed(config.seed)
-        patch = windows.patch
         self.sets = {
-            "train_masks": Fixed(
-                batch, artificial_mask(batch.observed, config.masks, patch, groups, generator)
+            name: Fixed(
+                batch, artificial_mask(batch.observed, masks, windows.patch, groups, generator, batch.values)
             )
+            for name, masks in {"train_masks": config.masks, **_PROTOCOLS}.items()
         }
-        for name, masks in _PROTOCOLS.items():
-            self.sets[name] = Fixed(batch, artificial_mask(batch.observed, masks, patch, groups, generator))
 
     @torch.no_grad()
     def __call__(self, model: AIM, names: list[str]) -> dict[str, float]:
