@@ -66,7 +66,7 @@ def test_what_stands_in_missing_minutes_changes_nothing(form: dict[str, object])
 def test_what_stands_in_hidden_minutes_changes_nothing(form: dict[str, object]) -> None:
     network = tiny_network(**form)
     values, observed, start = days()
-    masks = MaskConfig(gaps=1, tail=1, gap_minutes=(1, 100))
+    masks = MaskConfig(gaps=1, sides=1, gap_minutes=(1, 100))
     hidden = artificial_mask(observed, masks, 10, GROUPS, torch.Generator().manual_seed(1))
     other = torch.where(hidden | ~observed, values.flip(-1) + 3, values)
     with torch.no_grad():

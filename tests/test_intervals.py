@@ -307,8 +307,9 @@ def test_the_shipped_calibration_is_of_the_shipped_weights() -> None:
 
 def test_the_page_on_filling_runs() -> None:
     page = (Path(__file__).parent.parent / "docs" / "filling.md").read_text()
-    (code,) = re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
-    exec(compile(code.replace("n_samples=20", "n_samples=2"), "filling.md", "exec"), {})
+    names: dict[str, object] = {}
+    for code in re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL):
+        exec(compile(code.replace("n_samples=20", "n_samples=2"), "filling.md", "exec"), names)
 
 
 def simulated(people: int = 3) -> pd.DataFrame:

@@ -35,13 +35,13 @@ def test_one_observed_token_always_stays_visible(seed: int, share: float) -> Non
     observed[:, 0, 5] = True
     observed[0] = False
     observed[0, 2, 77] = True  # a single minute
-    config = MaskConfig(gaps=1, tail=1, token_fraction=(0.8, 1.0), slot_fraction=(0.5, 1.0))
+    config = MaskConfig(gaps=1, sides=1, token_fraction=(0.8, 1.0), slot_fraction=(0.5, 1.0))
     hidden = artificial_mask(observed, config, 10, GROUPS, generator)
     assert (observed & ~hidden).flatten(1).any(1).all()
 
 
 def test_same_seed_same_mask() -> None:
-    config = MaskConfig(gaps=1, tail=1)
+    config = MaskConfig(gaps=1, sides=1)
     first, second, other = (
         artificial_mask(full(20), config, 10, GROUPS, torch.Generator().manual_seed(seed))
         for seed in (5, 5, 6)
@@ -113,10 +113,15 @@ def test_gaps_have_one_length_and_cover_a_part_of_the_day() -> None:
     assert (lengths >= 1).all() and (lengths % 7 == 0).float().mean() > 0.5  # overlapping ones join
 
 
-def test_the_tail_is_everything_after_a_minute() -> None:
-    hidden = draw(full(), tail=1)
-    assert (hidden[..., 1:] >= hidden[..., :-1]).all()
-    assert hidden[..., -1].all()
+def test_a_side_is_everything_before_or_after_a_minute_in_families() -> None:
+    hidden = draw(full(), sides=1)
+    assert torch.equal(hidden[:, 1], hidden[:, 2])
+    lines = hidden[hidden.any(-1)]
+    after = (lines[:, 1:] >= lines[:, :-1]).all(1) & lines[:, -1]
+    before = (lines[:, 1:] <= lines[:, :-1]).all(1) & lines[:, 0]
+    assert (after | before).all() and 0.3 < after.float().mean() < 0.7
+    everywhere = hidden.any(-1).all(1).float().mean()
+    assert 0.3 < everywhere < 0.7  # else some families
 
 
 def test_frequencies_must_not_all_be_zero() -> None:

@@ -75,6 +75,27 @@ def test_a_channel_without_visible_minute_starts_from_the_usual_day() -> None:
     assert torch.allclose(alone.base[0, 0], torch.tensor(75.0))  # the train mean
 
 
+def test_the_interpolation_falls_back_to_the_usual_level() -> None:
+    network = tiny_network(usual_day=True)
+    assert network.reversion is not None
+    values = torch.full((2, 5, 1440), 60.0)
+    visible = torch.ones(values.shape, dtype=torch.bool)
+    visible[:, 0, 400:] = False
+    visible[1, 0] = False
+    sums = usual_sums(values + 30, torch.ones_like(visible), network.config, network.normaliser)
+    minutes = network.reversion.exp().detach()
+    context = build_context(values, visible, network.config, network.normaliser, sums, minutes)
+    assert float(minutes[0]) == pytest.approx(180)
+    assert float(context.base[0, 0, 399 + 180]) == pytest.approx(90 - 30 / np.e, rel=1e-4)
+    assert float(context.base_z[0, 0, 399 + 180]) == pytest.approx((15 - 30 / np.e) / 15, rel=1e-3)
+    assert torch.allclose(context.base[1, 0], torch.tensor(90.0))
+    # A person without other days: towards the mean of what is visible.
+    values[0, 0, :200] = 40.0
+    context = build_context(values, visible, network.config, network.normaliser, None, minutes)
+    assert float(context.base[0, 0, 399 + 180]) == pytest.approx(50 + 10 / np.e, rel=1e-4)
+    assert torch.allclose(context.base[1, 0], torch.tensor(75.0))
+
+
 def test_own_days_are_left_out(model: Model, recording: pd.DataFrame) -> None:
     days = read_days(recording, model.schema)
     usual = UsualDays(model._engine, days)

@@ -21,8 +21,8 @@ class Context:
     """Features of all channels and minutes of a batch of windows, from visible minutes alone."""
 
     base: Tensor
-    """(days, channels, minutes) own units: linear interpolation, edges held; where nothing is visible, the
-    person's usual day, else the train mean.
+    """(days, channels, minutes) own units: linear interpolation, edges held; the train mean where nothing is
+    visible. With the usual day, it falls back to that (else to the visible mean) away from visible minutes.
     """
     base_z: Tensor
     """The same in network units."""
@@ -111,7 +111,12 @@ def interpolate(values: Tensor, before: Tensor, after: Tensor) -> Tensor:
 
 
 def build_context(
-    values: Tensor, visible: Tensor, config: AIMConfig, normaliser: Normaliser, usual: Tensor | None = None
+    values: Tensor,
+    visible: Tensor,
+    config: AIMConfig,
+    normaliser: Normaliser,
+    usual: Tensor | None = None,
+    reversion: Tensor | None = None,
 ) -> Context:
     """Everything that queries need, for a batch of windows.
 
@@ -122,22 +127,16 @@ def build_context(
         normaliser: the channels' constants.
         usual: (days, channels, slots, 3) sums over the person's other days
             (:func:`lsm2.aim.usual.usual_sums`); None for a person without.
+        reversion: (channels,) minutes away from visible ones in which the interpolation falls back to the
+            usual level by a factor e; None to hold it.
     """
     minutes, patch = config.window_minutes, config.patch_minutes
     values = torch.where(visible, values, 0.0)
     any_visible = visible.any(-1, keepdim=True)  # (days, channels, 1)
     before, after = neighbours(visible)
     centre = normaliser.denormalise(torch.zeros_like(values[..., :1]))
-    instead, instead_z = centre, torch.zeros_like(centre)
-    levels = None
-    if config.usual_day:
-        if usual is None:
-            usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
-        levels = usual_day(usual, config, normaliser)
-        instead = torch.where(levels.known, levels.level, centre).repeat_interleave(patch, -1)
-        instead_z = torch.where(levels.known, levels.level_z, 0.0).repeat_interleave(patch, -1)
-    base = torch.where(any_visible, interpolate(values, before, after), instead)
-    base_z = torch.where(any_visible, normaliser.normalise(base), instead_z)
+    base = torch.where(any_visible, interpolate(values, before, after), centre)
+    base_z = torch.where(any_visible, normaliser.normalise(base), 0.0)
     position = torch.arange(minutes, device=values.device)
     gaps = torch.stack(
         [
@@ -153,6 +152,20 @@ def build_context(
     z = normaliser.normalise(values) * flags
     count = flags.unflatten(-1, (-1, patch)).sum(-1)  # (days, channels, slots)
     mean = z.unflatten(-1, (-1, patch)).sum(-1) / count.clamp_min(1)
+    levels = None
+    if config.usual_day:
+        if usual is None:
+            usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
+        levels = usual_day(usual, config, normaliser)
+        seen = flags.sum(-1, keepdim=True).clamp_min(1)  # (days, channels, 1)
+        own = torch.where(any_visible, values.sum(-1, keepdim=True) / seen, centre)
+        own_z = z.sum(-1, keepdim=True) / seen
+        own = torch.where(levels.known, levels.level, own).repeat_interleave(patch, -1)
+        own_z = torch.where(levels.known, levels.level_z, own_z).repeat_interleave(patch, -1)
+        held = any_visible.to(values.dtype)
+        if reversion is not None:
+            held = held * torch.exp(-gaps.amin(-2) / reversion[:, None])
+        base, base_z = own + held * (base - own), own_z + held * (base_z - own_z)
     margin, reach = config.query_neighbours * patch, config.query_patches
 
     def around(x: Tensor, width: int, step: int, mode: str = "constant") -> Tensor:

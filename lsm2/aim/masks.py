@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lsm2.aim.context import neighbours
 
-STRATEGIES = ("tokens", "slots", "channels", "gaps", "tail", "peaks")
+STRATEGIES = ("tokens", "slots", "channels", "gaps", "sides", "peaks")
 
 
 class MaskConfig(BaseModel):
@@ -32,8 +32,8 @@ class MaskConfig(BaseModel):
     """
     gaps: float = Field(default=0.0, ge=0)
     """... of hiding blocks of minutes of one common length, in all channels or some."""
-    tail: float = Field(default=0.0, ge=0)
-    """... of hiding everything after a random minute."""
+    sides: float = Field(default=0.0, ge=0)
+    """... of hiding everything before or everything after a random minute, in all families or some."""
     peaks: float = Field(default=0.0, ge=0)
     """... of hiding a channel where it is highest, together with its family and perhaps others: sensors fail
     in motion, and what is missing then is not like what is there.
@@ -200,7 +200,11 @@ def artificial_mask(
     some = _uniform((days, channels), generator) < 0.5
     some = some | (_uniform((days,), generator) < 0.5)[:, None] | ~(some & recorded).any(1, keepdim=True)
     last = (_between((0.25, 0.95), days, generator) * minutes).long()
-    tail = torch.arange(minutes) >= last[:, None]
+    minute = torch.arange(minutes)
+    side = torch.where(
+        _uniform((days, 1), generator) < 0.5, minute >= last[:, None], minute < minutes - last[:, None]
+    )
+    of_side = by_family | (_uniform((days, 1), generator) < 0.5) | ~by_family.any(1, keepdim=True)
 
     if config.peaks and values is None:
         raise ValueError("masks with peaks > 0 need the values")
@@ -208,7 +212,9 @@ def artificial_mask(
     hidden = by_patch.repeat_interleave(patch_minutes, -1)
     hidden = hidden | (chosen("channels") & whole[:, :, None])
     hidden = (
-        hidden | (chosen("gaps") & gaps[:, None, :] & some[:, :, None]) | (chosen("tail") & tail[:, None, :])
+        hidden
+        | (chosen("gaps") & gaps[:, None, :] & some[:, :, None])
+        | (chosen("sides") & side[:, None, :] & of_side[:, :, None])
     )
 
     if config.peaks and values is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +18,7 @@ from lsm2.aim.packing import Packed, PackedQueries, Padded
 
 _SOFTPLUS_SHIFT = 4.0
 _PROBABILITY_MARGIN = 0.002
+_REVERSION_MINUTES = 180.0  # to begin with
 _MULTIPLE = 32  # sizes of training batches are rounded up: on CPUs each new shape costs the making of kernels
 
 
@@ -101,6 +103,9 @@ class AIM(nn.Module):
         if config.query_channels:
             self.across = nn.Linear(across_features(config), config.decoder_dim)
             self.gate = nn.Parameter(torch.ones(config.channels, config.decoder_dim))
+        self.reversion = None
+        if config.usual_day:
+            self.reversion = nn.Parameter(torch.full((config.channels,), math.log(_REVERSION_MINUTES)))
         outputs = 3 if config.read_out == "mean_and_median" else 1
         self.decoder_pred = nn.Linear(config.decoder_dim, outputs * config.patch_minutes)
         every = torch.zeros(config.channels, dtype=torch.bool)
@@ -256,7 +261,8 @@ class AIM(nn.Module):
     def _context(self, values: Tensor, visible: Tensor, usual: Tensor | None) -> Context | None:
         if not self.config.correction:
             return None
-        return build_context(values, visible, self.config, self.normaliser, usual)
+        reversion = None if self.reversion is None else self.reversion.float().exp()
+        return build_context(values, visible, self.config, self.normaliser, usual, reversion)
 
     def _queries(self, day: Tensor, token: Tensor, start: Tensor, context: Context | None) -> Tensor:
         """Decoder inputs (n, dim) of tokens that are not seen: mask token + position + context."""
