@@ -91,8 +91,11 @@ class Trainer:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
         torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
         batch = self.windows.draw(generator)
+        # What is imputed stands among the tokens, and is hidden like any other.
+        imputed = self.model.config.missing == "impute"
+        there = torch.ones_like(batch.observed) if imputed else batch.observed
         hidden = artificial_mask(
-            batch.observed, config.masks, self.windows.patch, self.groups, generator, batch.values
+            there, config.masks, self.windows.patch, self.groups, generator, batch.values
         )
         weights = target_weights(batch.observed, hidden, config.distance_exponent) * batch.target
         totals = weights.sum((0, 2)).to(self.device)
@@ -100,7 +103,7 @@ class Trainer:
             group["lr"] = learning_rate(config, number)
         self.optimiser.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.device)
-        for rows in self._micro_batches(batch, hidden):
+        for rows in self._micro_batches(there & ~hidden):
             part = self._loss(batch, hidden, weights, totals, rows)
             part.backward()
             loss += part.detach()
@@ -124,10 +127,10 @@ class Trainer:
         for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
             parameter.grad = part.view_as(parameter)
 
-    def _micro_batches(self, batch: Batch, hidden: Tensor) -> list[Tensor]:
+    def _micro_batches(self, visible: Tensor) -> list[Tensor]:
         """This process's windows, in parts of like length so that little is padded."""
-        visible = (batch.observed & ~hidden).unflatten(-1, (-1, self.windows.patch)).any(-1).flatten(1).sum(1)
-        order = visible.argsort(descending=True, stable=True)[self.rank :: self.world]
+        tokens = visible.unflatten(-1, (-1, self.windows.patch)).any(-1).flatten(1).sum(1)
+        order = tokens.argsort(descending=True, stable=True)[self.rank :: self.world]
         return list(order.split(self.config.micro_windows))
 
     def _loss(self, batch: Batch, hidden: Tensor, weights: Tensor, totals: Tensor, rows: Tensor) -> Tensor:

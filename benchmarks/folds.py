@@ -1,0 +1,107 @@
+"""Calibrate a checkpoint on people whom no answering model was trained on: one short model for each fold.
+
+    torchrun --standalone --nproc-per-node 2 benchmarks/folds.py --data DIR --out DIR --ship FOLDER
+
+Splits the train and valid people of a pretraining config into folds, source by source, pretrains a network on
+the people of the other folds for each (resumable; shorter than the shipped weights), and calibrates the
+checkpoint in FOLDER on the residuals of all folds. Test people take no part. Without torchrun, one process.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import lsm2
+from lsm2.evaluation.recordings import read_recordings
+from lsm2.training import PretrainConfig, pretrain
+from lsm2.training.sources import read_splits
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def fold_of_people(
+    splits: dict[str, dict[str, list[str]]], folds: int, seed: int
+) -> dict[str, dict[str, int]]:
+    """Fold of each train and valid person of each source, drawn so that folds are of equal size."""
+    drawn = {}
+    for source, parts in splits.items():
+        people = sorted([*parts["train"], *parts["valid"]])
+        order = np.random.default_rng([seed, len(people)]).permutation(len(people))
+        drawn[source] = {people[who]: int(place % folds) for place, who in enumerate(order)}
+    return drawn
+
+
+def fold_config(
+    config: PretrainConfig, drawn: dict[str, dict[str, int]], fold: int, out: Path, steps: int
+) -> PretrainConfig:
+    """The config of one fold's model: its people are left out of training, and are the valid ones."""
+    path = (out / f"splits-{fold}.json").resolve()
+    splits = {
+        source: {
+            "train": [person for person, own in people.items() if own != fold],
+            "valid": [person for person, own in people.items() if own == fold],
+            "test": [],
+        }
+        for source, people in drawn.items()
+    }
+    path.write_text(json.dumps(splits))
+    name = f"{config.name}-fold{fold}"
+    return config.model_copy(update={"name": name, "splits": str(path), "steps": steps, "valid_every": steps})
+
+
+def recordings_of_fold(config: PretrainConfig, data: Path) -> pd.DataFrame:
+    """Worn minutes of the people who were left out, canonical units, participants named by data set."""
+    parts = []
+    for recordings in read_recordings(config, data, "valid"):
+        frame = recordings.frame().dropna(how="all").reset_index()
+        frame["participant_id"] = recordings.dataset + "/" + frame["participant_id"].astype(str)
+        parts.append(frame)
+    return pd.concat(parts, ignore_index=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="directory of the parquet and split files")
+    parser.add_argument("--out", type=Path, required=True, help="where the folds' runs are kept")
+    parser.add_argument("--ship", type=Path, help="folder of the checkpoint to calibrate, in place")
+    parser.add_argument("--config", type=Path, default=ROOT / "lsm2" / "training" / "lsm2-small.json")
+    parser.add_argument("--folds", type=int, default=4)
+    parser.add_argument("--steps", type=int, default=1500, help="of each fold's model")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    config = PretrainConfig.read(options.config)
+    if not config.splits:
+        raise SystemExit(f"{options.config} names no file of splits")
+    options.out.mkdir(parents=True, exist_ok=True)
+    drawn = fold_of_people(read_splits(options.data / config.splits), options.folds, options.seed)
+    frames, folds = [], []
+    for fold in range(options.folds):
+        own = fold_config(config, drawn, fold, options.out, options.steps)
+        checkpoint = pretrain(own, data=options.data, output=options.out / f"fold{fold}", progress=False)
+        frame = recordings_of_fold(own, options.data)
+        frames.append(frame)
+        folds.append((checkpoint, frame["participant_id"].unique().tolist()))
+    if options.ship is None or int(os.environ.get("RANK", "0")):
+        return
+    people = sum(len(each) for _, each in folds)
+    calibrated = lsm2.calibrate(
+        options.ship,
+        pd.concat(frames, ignore_index=True),
+        folds=folds,
+        description=f"Out-of-fold residuals of {people} train and valid people: {options.folds} models of "
+        f"{options.steps} steps, each asked about people it was not trained on.",
+    )
+    calibrated.calibrated().save(options.ship)
+    print(calibrated.calibrated().summary())
+
+
+if __name__ == "__main__":
+    main()
