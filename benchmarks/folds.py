@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import torch.distributed as dist
 
 import lsm2
 from lsm2.evaluation.recordings import read_recordings
@@ -50,7 +51,9 @@ def fold_config(
         }
         for source, people in drawn.items()
     }
-    path.write_text(json.dumps(splits))
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary.write_text(json.dumps(splits))
+    os.replace(temporary, path)
     name = f"{config.name}-fold{fold}"
     return config.model_copy(update={"name": name, "splits": str(path), "steps": steps, "valid_every": steps})
 
@@ -82,15 +85,19 @@ def main() -> None:
         raise SystemExit(f"{options.config} names no file of splits")
     options.out.mkdir(parents=True, exist_ok=True)
     drawn = fold_of_people(read_splits(options.data / config.splits), options.folds, options.seed)
-    frames, folds = [], []
-    for fold in range(options.folds):
-        own = fold_config(config, drawn, fold, options.out, options.steps)
-        checkpoint = pretrain(own, data=options.data, output=options.out / f"fold{fold}", progress=False)
-        frame = recordings_of_fold(own, options.data)
-        frames.append(frame)
-        folds.append((checkpoint, frame["participant_id"].unique().tolist()))
+    configs = [fold_config(config, drawn, fold, options.out, options.steps) for fold in range(options.folds)]
+    if "WORLD_SIZE" in os.environ:  # one group for all folds
+        dist.init_process_group("gloo")
+    runs = [
+        pretrain(own, data=options.data, output=options.out / f"fold{fold}", progress=False)
+        for fold, own in enumerate(configs)
+    ]
     if options.ship is None or int(os.environ.get("RANK", "0")):
         return
+    frames = [recordings_of_fold(own, options.data) for own in configs]
+    folds = [
+        (run, frame["participant_id"].unique().tolist()) for run, frame in zip(runs, frames, strict=True)
+    ]
     people = sum(len(each) for _, each in folds)
     calibrated = lsm2.calibrate(
         options.ship,

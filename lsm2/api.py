@@ -196,9 +196,9 @@ def reconstruct(
             from the calibrated distribution of each minute, with the errors' own correlation over time.
             Fills are expectations and vary less than real minutes; completions vary as these do. Channels of
             different families are drawn independently, given the fills.
-        seed: Of the completions; they depend on nothing else than participant, date and model.
-        history: Other days of the same participants in the form of ``data``: they are read but not filled.
-            Days that ``data`` has too, and participants that it lacks, are left out.
+        seed: Of the completions; beside it they depend on participant, date, fills and model.
+        history: Other days of the same participants in the form of ``data``, read but not filled. Days that
+            ``data`` has too, and participants that it lacks, are left out. Bounds do not know of it.
         model: As for :func:`embed`; so are the parameters that follow.
         units: See :func:`embed`; the output is in the same units.
         keep_zeros: See :func:`embed`. Zeros that count as missing still come back as they are.
@@ -214,8 +214,8 @@ def reconstruct(
     Raises:
         TypeError: ``data`` is no DataFrame.
         ValueError: As for :func:`embed`, or an unknown ``point``, ``grid``, ``max_gap``, ``summary``,
-            ``interval`` or channel; ``interval`` or ``n_samples`` of a model without a calibration
-            (:func:`calibrate`), or with one that was fitted on other weights.
+            ``interval`` or channel; ``return_median`` with ``summary`` or ``n_samples``; ``interval`` or
+            ``n_samples`` without a calibration (:func:`calibrate`), or with one of other weights.
 
     Example:
         >>> import lsm2

@@ -16,10 +16,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lsm2.aim import AIM
-from lsm2.aim.usual import usual_sums
+from lsm2.aim.usual import USUAL_SUMS, usual_sums
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _BATCH_TOKENS = 4096
+_SUMMED_DAYS = 256
 _PROGRESS_AFTER_SECONDS = 3.0
 
 
@@ -137,11 +138,12 @@ class Engine:
             with self._autocast():
                 others = None if usual is None else usual(rows).to(self.device)
                 reading = network.reconstruct(batch, observed, start, tokens, others)
+            channel = reading.token // config.slots
             places = rows[reading.day.cpu().numpy()], reading.token.cpu().numpy()
             for point, fills in zip(points, out, strict=True):
                 answer = (reading.mean if point == "mean" else reading.median).float()
                 if clip:
-                    answer = network.normaliser.into_range(answer, reading.token // config.slots)
+                    answer = network.normaliser.into_range(answer, channel)
                 patches = fills.reshape(len(values), config.tokens, config.patch_minutes)
                 patches[places] = answer.cpu().numpy()
         for fills in out:
@@ -150,13 +152,16 @@ class Engine:
 
     @torch.inference_mode()
     def usual_sums(self, values: np.ndarray) -> np.ndarray:
-        """What days (days, channels, 1440) add to the usual day of a person; see
-        :func:`lsm2.aim.usual.usual_sums`. Float64 (days, channels, slots, 3).
+        """What days (days, channels, 1440) add to the usual day of a person, float32 (days, channels, slots,
+        3); see :func:`lsm2.aim.usual.usual_sums`.
         """
-        batch, observed, _ = self._windows(values)
-        network = self.network
-        sums = usual_sums(batch, observed, network.config, network.normaliser)
-        return np.asarray(sums.cpu().numpy(), np.float64)
+        config, normaliser = self.network.config, self.network.normaliser
+        out = np.zeros((len(values), config.channels, config.slots, USUAL_SUMS), np.float32)
+        for first in range(0, len(values), _SUMMED_DAYS):
+            batch, observed, _ = self._windows(values[first : first + _SUMMED_DAYS])
+            sums = usual_sums(batch, observed, config, normaliser)
+            out[first : first + _SUMMED_DAYS] = sums.cpu().numpy()
+        return out
 
     def _windows(self, values: np.ndarray, start_slot: int = 0) -> tuple[Tensor, Tensor, Tensor]:
         batch = torch.from_numpy(values).to(self.device)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from lsm2 import midnight
 from lsm2.days import Days, Layout, Windows, crosses_midnight, round_counts
@@ -42,17 +43,22 @@ def propose(
     days, network = windows.days, engine.network.config
     usual = UsualDays(engine, days, history) if network.usual_day else None
     options["points"] = points
-    others = None if usual is None else usual.without
+    others: Callable[[np.ndarray], Tensor] | None = None if usual is None else usual.without
     answers = engine.reconstruct(windows.values, windows.join(wanted), usual=others, **options)
     fills = [windows.cut(answer) for answer in answers]
     if network.clock and windows.length == 1:  # else a window must begin at midnight
         across = midnight.windows(days, crosses_midnight(days) & wanted)
         half = network.slots // 2
-        others = None if usual is None else partial(usual.across, across.first, across.second, half)
+        if usual is not None:
+            others = partial(_around_midnight, usual, across, half)
         shifted = engine.reconstruct(across.values, across.wanted, start_slot=half, usual=others, **options)
         for own, joined in zip(fills, shifted, strict=True):
             midnight.blend(own, across, joined)
     return fills
+
+
+def _around_midnight(usual: UsualDays, across: midnight.Across, half: int, pairs: np.ndarray) -> Tensor:
+    return usual.without(across.first[pairs], across.second[pairs], turn=half)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

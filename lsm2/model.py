@@ -22,6 +22,7 @@ from lsm2.days import DAY, Windows, coverage, lay_out, make_windows, read_days
 from lsm2.engine import make_engine
 from lsm2.filling import Filling, propose
 from lsm2.intervals import Calibration
+from lsm2.usual import read_history
 
 Level = Literal["day", "participant", "hour", "token"]
 Point = Literal["mean", "median"]
@@ -164,6 +165,8 @@ class Model:
             one_of("summary", summary, get_args(Summary))
         check_batch_size(batch_size)
         check_uncertainty(interval, n_samples, seed)
+        if return_median and (summary is not None or n_samples is not None):
+            raise ValueError("return_median= is for minutes: leave out summary= and n_samples=, or it")
         calibration = None if interval is None and n_samples is None else self.calibrated()
         read = partial(
             read_days,
@@ -175,7 +178,10 @@ class Model:
             timestamp=timestamp,
             keep_zeros=keep_zeros,
         )
-        days, other = read(data), None if history is None else read(history)
+        days = read(data)
+        other = None
+        if history is not None and self.config.network.usual_day:
+            other = read_history(history, read, days)
         windows = make_windows(days, self.window_days)
         has_token = np.asarray(windows.cut(self._engine.observed_tokens(windows.observed)).any((1, 2)))
         if len(days) and not has_token.any():
@@ -186,23 +192,14 @@ class Model:
         wanted = np.zeros(days.values.shape, dtype=bool)
         positions = [column.position for column in layout.columns]
         wanted[:, positions] = ~days.observed[:, positions]
-        points = {
-            "mean": point == "mean" or calibration is not None,
-            "median": point == "median" or return_median,
-        }
+        wants_median = n_samples is None and (point == "median" or return_median)
+        wants_mean = point == "mean" or calibration is not None
+        options = {"history": other, "batch_size": batch_size, "progress": progress}
         filling = Filling(
             windows,
             layout,
-            tuple(name for name, asked in points.items() if asked),
-            partial(
-                propose,
-                self._engine,
-                windows,
-                wanted,
-                history=other,
-                batch_size=batch_size,
-                progress=progress,
-            ),
+            ("mean",) * wants_mean + ("median",) * wants_median,
+            partial(propose, self._engine, windows, wanted, **options),
             calibration,
         )
         if n_samples is None:

@@ -2,14 +2,46 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
+
 import numpy as np
+import pandas as pd
 import torch
 
-from lsm2.aim.usual import USUAL_SUMS
 from lsm2.days import Days
 from lsm2.engine import Engine
 
-_DAYS_AT_ONCE = 256
+
+def read_history(history: pd.DataFrame, read: Callable[[pd.DataFrame], Days], days: Days) -> Days:
+    """Read more days of the participants of a recording.
+
+    Args:
+        history: The frame.
+        read: Reads it as the recording was read.
+        days: The recording.
+
+    Raises:
+        TypeError: It is no frame.
+        ValueError: It cannot be read, or names participants where the recording does not, or the other way
+            round.
+    """
+    try:
+        other = read(history)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"history: {error}") from error
+    if len(other) and len(days):
+        if other.origin.keyed != days.origin.keyed:
+            named = "data" if days.origin.keyed else "history"
+            raise ValueError(f"only {named} names participants; name them in both frames, or in neither")
+        if not other.participants.isin(days.participants).any():
+            warnings.warn(
+                f"no participant of history is in data (history has {other.participants[0]!r}, data "
+                f"{days.participants[0]!r}), so it is not used; are the labels of one type?",
+                UserWarning,
+                stacklevel=4,
+            )
+    return other
 
 
 class UsualDays:
@@ -22,52 +54,29 @@ class UsualDays:
     """
 
     def __init__(self, engine: Engine, days: Days, history: Days | None = None) -> None:
-        self._engine, self._days = engine, days
-        network = engine.network.config
-        shape = (len(days.participants), network.channels, network.slots, USUAL_SUMS)
-        self._totals = np.zeros(shape)
-        self._add(days, days.person, np.arange(len(days)))
+        self._person = days.person
+        self._own = engine.usual_sums(days.values)  # float32 (days, channels, slots, 3)
+        self._totals = np.zeros((len(days.participants), *self._own.shape[1:]), np.float32)
+        np.add.at(self._totals, days.person, self._own)
         if history is not None:
             person = days.participants.get_indexer(history.participants)[history.person]
             known = set(zip(days.person.tolist(), days.date.tolist(), strict=True))
-            new = [pair not in known for pair in zip(person.tolist(), history.date.tolist(), strict=True)]
-            self._add(history, person, np.flatnonzero((person >= 0) & np.array(new, bool)))
+            pairs = zip(person.tolist(), history.date.tolist(), strict=True)
+            more = np.flatnonzero([who >= 0 and (who, date) not in known for who, date in pairs])
+            np.add.at(self._totals, person[more], engine.usual_sums(history.values[more]))
 
-    def _add(self, days: Days, person: np.ndarray, rows: np.ndarray) -> None:
-        for first in range(0, len(rows), _DAYS_AT_ONCE):
-            some = rows[first : first + _DAYS_AT_ONCE]
-            np.add.at(self._totals, person[some], self._engine.usual_sums(days.values[some]))
-
-    def without(self, days: np.ndarray) -> torch.Tensor:
-        """Sums over the other days of the participants of some days.
+    def without(self, *own: np.ndarray, turn: int = 0) -> torch.Tensor:
+        """Sums over the other days of the participants of n windows.
 
         Args:
-            days: (n,) positions of the days.
-
-        Returns:
-            float32 (n, channels, slots, 3), see :func:`lsm2.aim.usual.usual_sums`.
-        """
-        return _as_tensor(self._totals[self._days.person[days]] - self._own(days))
-
-    def across(self, first: np.ndarray, second: np.ndarray, turn: int, windows: np.ndarray) -> torch.Tensor:
-        """The same for windows that reach from one day into the next.
-
-        Args:
-            first: Positions of the earlier days of all windows.
-            second: Positions of the later ones.
+            *own: (n,) positions of the windows' own days, one array for each day that a window reaches into.
             turn: Clock slot at which the windows begin.
-            windows: (n,) numbers of the windows asked for.
 
         Returns:
-            float32 (n, channels, slots, 3), slots in the windows' order.
+            float32 (n, channels, slots, 3), slots in the windows' order; see
+            :func:`lsm2.aim.usual.usual_sums`.
         """
-        before, after = first[windows], second[windows]
-        sums = self._totals[self._days.person[before]] - self._own(before) - self._own(after)
-        return _as_tensor(np.roll(sums, -turn, axis=2))
-
-    def _own(self, days: np.ndarray) -> np.ndarray:
-        return self._engine.usual_sums(self._days.values[days])
-
-
-def _as_tensor(sums: np.ndarray) -> torch.Tensor:
-    return torch.from_numpy(sums.astype(np.float32))
+        sums = self._totals[self._person[own[0]]]
+        for days in own:
+            sums = sums - self._own[days]
+        return torch.from_numpy(np.roll(sums, -turn, axis=2))

@@ -170,6 +170,11 @@ def test_medians_come_beside_the_means(model: Model, recording: pd.DataFrame) ->
     assert list(both.columns[:2]) == [means.columns[0], f"{means.columns[0]}.median"]
 
 
+def test_medians_beside_summaries_are_refused(model: Model, recording: pd.DataFrame) -> None:
+    with pytest.raises(ValueError, match="return_median= is for minutes"):
+        lsm2.reconstruct(recording, model=model, return_median=True, summary="day")
+
+
 def test_filled_marks_and_max_gap(model: Model) -> None:
     frame = minutes("2024-01-01", 300, heart_rate=70.0)
     frame.iloc[10:20] = frame.iloc[100:200] = np.nan

@@ -193,7 +193,7 @@ def test_demo_on_a_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None
         ("embed none.parquet -o out.parquet", "none.parquet: no such file"),
         ("embed recording.parquet -o out.xlsx", "out.xlsx: a table's file name ends in .parquet"),
         ("embed recording.parquet -o nowhere/out.csv", "nowhere: no such directory to write out.csv into"),
-        ("embed recording.csv -o recording.csv", "is the recording itself"),
+        ("embed recording.csv -o recording.csv", "is read here"),
         ("embed recording.parquet -o out.csv --level week", "week"),
         ("embed recording.parquet -o out.csv --precision float8", "float8"),
         ("embed recording.parquet -o out.csv --device gpu0", "gpu0"),

@@ -104,6 +104,28 @@ def test_peaks_hide_the_highest_minutes_of_a_channel_and_its_family() -> None:
         draw(full(2), peaks=1)
 
 
+def test_peaks_among_equal_minutes_are_drawn_and_imputed_channels_have_none() -> None:
+    values = torch.zeros(300, 4, 1440)
+    observed = full(300)
+    observed[:, 1:] = False
+    config = MaskConfig(**(OFF | {"peaks": 1.0}), peak_fraction=(0.1, 0.1))
+    hidden = artificial_mask(
+        observed, config, 10, GROUPS, torch.Generator().manual_seed(0), values, imputed=True
+    )
+    often = hidden[:, 0].float().mean(0)
+    assert 0.05 < often[:720].mean() < 0.15 and 0.05 < often[720:].mean() < 0.15
+    assert (hidden[:, 0].any(-1)).all()  # what was recorded leads, never what was imputed
+
+
+def test_imputed_tokens_are_hidden_like_any_other() -> None:
+    observed = full(50)
+    observed[:, 1:] = False
+    config = MaskConfig(**(OFF | {"tokens": 1.0}))
+    generator = torch.Generator().manual_seed(0)
+    hidden = artificial_mask(observed, config, 10, GROUPS, generator, imputed=True)
+    assert ((tokens(hidden).all(-1).flatten(1).float().mean(1) - 0.8).abs() < 0.02).all()
+
+
 def test_gaps_have_one_length_and_cover_a_part_of_the_day() -> None:
     hidden = draw(full(), gaps=1, gap_minutes=(7, 7), gap_share=0.2)
     assert (hidden.any(1).float().mean(1) <= 0.2 + 7 / 1440).all()

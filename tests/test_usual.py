@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +15,8 @@ from lsm2 import Model
 from lsm2.aim.context import build_context
 from lsm2.aim.usual import usual_day, usual_sums
 from lsm2.days import read_days
+from lsm2.training import PretrainConfig
+from lsm2.training.dataset import Windows, load_recordings, normalise
 from lsm2.usual import UsualDays
 from tests.conftest import tiny_config, tiny_model, tiny_network
 
@@ -108,7 +113,7 @@ def test_own_days_are_left_out(model: Model, recording: pd.DataFrame) -> None:
 
     assert np.allclose(usual.without(np.array([1, 7]))[0], brute([0, 2, 3, 4], 0), rtol=1e-4, atol=1e-2)
     assert np.allclose(usual.without(np.array([1, 7]))[1], brute([5, 6, 8, 9], 0), rtol=1e-4, atol=1e-2)
-    pairs = usual.across(np.array([0, 6]), np.array([1, 7]), 72, np.array([1]))
+    pairs = usual.without(np.array([6]), np.array([7]), turn=72)
     assert np.allclose(pairs[0], brute([5, 8, 9], 72), rtol=1e-4, atol=1e-2)
 
 
@@ -159,3 +164,69 @@ def test_it_needs_the_correction_and_windows_of_a_day() -> None:
         tiny_config(usual_day=True, correction=False)
     with pytest.raises(ValueError, match="windows of one day"):
         tiny_config(usual_day=True, window_minutes=10080)
+
+
+def test_more_days_than_in_training_count_as_so_many() -> None:
+    network = tiny_network(usual_day=True)
+    day = usual_sums(
+        torch.full((1, 5, 1440), 60.0),
+        torch.ones(1, 5, 1440, dtype=torch.bool),
+        network.config,
+        network.normaliser,
+    )
+    few, some, many = (usual_day(k * day, network.config, network.normaliser) for k in (2, 8, 400))
+    assert torch.allclose(some.features, many.features, atol=1e-5)
+    assert (few.features[..., [1, 3]] < some.features[..., [1, 3]]).all()
+    assert torch.allclose(few.level, many.level)
+
+
+def test_history_that_fits_nobody_is_told(model: Model, recording: pd.DataFrame) -> None:
+    first = recording.index.levels[0][0]
+    day = of_day(recording, first, 2)
+    data, other = recording[day], recording[~day]
+    strangers = other.rename(index={name: f"{name}x" for name in other.index.levels[0]}, level=0)
+    with pytest.warns(UserWarning, match="no participant of history is in data"):
+        filled = lsm2.reconstruct(data, history=strangers, model=model)
+    pd.testing.assert_frame_equal(filled, lsm2.reconstruct(data, model=model))
+    with pytest.raises(ValueError, match="only data names participants"):
+        lsm2.reconstruct(data, history=other.loc[first], model=model)
+    with pytest.raises(ValueError, match="history: "):
+        lsm2.reconstruct(data, history=other.rename(columns=str.upper).add_suffix("?"), model=model)
+    with pytest.raises(TypeError, match="history: "):
+        lsm2.reconstruct(data, history=[1, 2], model=model)  # type: ignore[arg-type]
+    empty = lsm2.reconstruct(data, history=other.iloc[:0], model=model)
+    pd.testing.assert_frame_equal(empty, lsm2.reconstruct(data, model=model))
+
+
+def test_training_windows_see_other_days_turned_like_themselves() -> None:
+    rng = np.random.default_rng(0)
+    index = pd.date_range("2024-01-01", periods=4 * 1440, freq="min")
+    frame = pd.DataFrame(
+        {"participant_id": "a", "timestamp": index, "steps": rng.integers(1, 90, len(index))}
+    )
+    other = frame.assign(participant_id="b", steps=7)
+    with tempfile.TemporaryDirectory() as folder:
+        pd.concat([frame, other]).to_parquet(Path(folder) / "cohort.parquet")
+        settings = PretrainConfig(
+            name="tiny",
+            licence="MIT",
+            channels={"steps": {"transform": "log1p"}},
+            sources=[{"name": "cohort", "file": "cohort.parquet"}],
+            network={"usual_day": True, "correction": True, "read_out": "mean_and_median"},
+            valid_fraction=0.01,
+            steps=1,
+        )
+        recordings = load_recordings(settings, Path(folder), "train")
+    network = settings.aim(normalise(settings, settings.schema_of_channels(), recordings))
+    windows = Windows(settings, recordings, network)
+    row = int(np.flatnonzero(recordings.values[:, 0].std(1) > 1)[1])  # the second day of "a"
+    (others,) = windows.other_days(np.array([row]))
+    assert others.tolist() == [row - 1, row + 2]  # neither itself nor the day it may reach into
+    sums = windows.usual([others], np.array([30]), np.array([True]), np.array([1.0]))
+    assert sums.shape == (1, 1, 144, 3)
+    seen = recordings.values[others, 0].reshape(2, 144, 10).sum((0, 2)) / network.normalisation[0].scale
+    assert np.allclose(sums[0, 0, :, 2], np.roll(seen, -30), rtol=1e-4)
+    drawn = [len(windows.other_days(np.array([row]), torch.Generator().manual_seed(i))[0]) for i in range(60)]
+    assert set(drawn) == {0, 1, 2}
+    batch = windows.draw(torch.Generator().manual_seed(0))
+    assert batch.usual is not None and batch.usual.shape == (64, 1, 144, 3)

@@ -77,8 +77,8 @@ class AIMConfig(BaseModel):
     query_channels: bool = False
     """A query sees the visible minutes of all channels in its patch, beside those of its own channel."""
     usual_day: bool = False
-    """A query sees what its channel was like on the person's other days, and a channel without a visible
-    minute is corrected from there instead of from the train people's mean.
+    """A query sees what its channel was like on the person's other days, and what it corrects falls back to
+    that level (without other days: to the mean of the window's visible minutes) away from visible minutes.
     """
     usual_patches: int = Field(default=3, ge=0)
     """Patches on each side that the mean of other days at a time of the day is taken over."""
@@ -119,6 +119,8 @@ class AIMConfig(BaseModel):
             raise ValueError("usual_day=True needs correction=True, whose queries it adds to")
         if self.usual_day and self.window_minutes != _DAY:
             raise ValueError(f"usual_day=True needs windows of one day, not of {self.window_minutes} minutes")
+        if self.usual_day and 2 * self.usual_patches >= self.slots:
+            raise ValueError(f"usual_patches {self.usual_patches} reach around the whole day of {self.slots}")
         return self
 
     @property

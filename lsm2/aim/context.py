@@ -51,7 +51,7 @@ class Context:
 
     def of(self, day: Tensor, channel: Tensor, slot: Tensor) -> Tensor:
         """Feature rows (tokens, features) of the tokens (day, channel, slot); zeros for channels without
-        visible minute.
+        visible minute and usual day.
         """
         distance = self.distance[day, channel, slot].flatten(1)
         parts = [self.near[day, channel, slot], self.near_visible[day, channel, slot], distance]

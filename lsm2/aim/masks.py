@@ -83,7 +83,7 @@ def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
 
 def _largest(score: Tensor, count: Tensor) -> Tensor:
     """True at the ``count`` (days,) largest scores of each row."""
-    rank = score.argsort(dim=1, descending=True).argsort(dim=1)
+    rank = score.argsort(dim=1, descending=True, stable=True).argsort(dim=1)
     return rank < count[:, None]
 
 
@@ -137,7 +137,7 @@ def _gaps(minutes: int, days: int, config: MaskConfig, generator: torch.Generato
 
 def _peaks(
     values: Tensor,
-    observed: Tensor,
+    recorded: Tensor,
     groups: Tensor,
     fraction: tuple[float, float],
     generator: torch.Generator,
@@ -145,12 +145,13 @@ def _peaks(
     """Minutes at which one channel is highest, in its family and, half of the time each, in other channels:
     (days, channels, minutes) bool.
     """
-    recorded = observed.any(-1)
-    days, channels = recorded.shape
-    chosen = torch.where(recorded, _uniform((days, channels), generator), -1.0).argmax(1)
-    own, seen = values[torch.arange(days), chosen], observed[torch.arange(days), chosen]
+    days, channels, minutes = recorded.shape
+    chosen = torch.where(recorded.any(-1), _uniform((days, channels), generator), -1.0).argmax(1)
+    own, seen = (x[torch.arange(days), chosen] for x in (values, recorded))
     count = (_between(fraction, days, generator) * seen.sum(1)).ceil().long()
-    high = _largest(torch.where(seen, own, -torch.inf), count)
+    order = _uniform((days, minutes), generator).argsort(1)  # among equal ones chance decides
+    score = torch.where(seen, own, -torch.inf).gather(1, order)
+    high = torch.zeros_like(seen).scatter(1, order, _largest(score, count))
     others = (_uniform((days, channels), generator) < 0.5) | (groups == groups[chosen][:, None])
     return high[:, None, :] & others[:, :, None]
 
@@ -162,6 +163,7 @@ def artificial_mask(
     groups: Tensor,
     generator: torch.Generator,
     values: Tensor | None = None,
+    imputed: bool = False,
 ) -> Tensor:
     """Minutes to hide from the encoder, in addition to what is missing.
 
@@ -172,12 +174,16 @@ def artificial_mask(
         groups: (channels,) family number of each channel.
         generator: the only source of randomness (on the CPU).
         values: (days, channels, minutes), anything finite where not observed; ``peaks`` needs them.
+        imputed: What is missing is imputed, stands among the tokens and is hidden like any other.
 
     Returns:
         (days, channels, minutes) bool. At least one observed token of each window keeps all its minutes.
     """
     device = observed.device
-    observed = observed.cpu()
+    if config.peaks and values is None:
+        raise ValueError("masks with peaks > 0 need the values")
+    recorded_minutes = observed.cpu()
+    observed = torch.ones_like(recorded_minutes) if imputed else recorded_minutes
     days, channels, minutes = observed.shape
     patches = observed.unflatten(-1, (-1, patch_minutes)).any(-1)  # (days, channels, slots)
     recorded = patches.any(-1)  # (days, channels)
@@ -206,8 +212,6 @@ def artificial_mask(
     )
     of_side = by_family | (_uniform((days, 1), generator) < 0.5) | ~by_family.any(1, keepdim=True)
 
-    if config.peaks and values is None:
-        raise ValueError("masks with peaks > 0 need the values")
     by_patch = (chosen("tokens") & tokens) | (chosen("slots") & slots[:, None, :])
     hidden = by_patch.repeat_interleave(patch_minutes, -1)
     hidden = hidden | (chosen("channels") & whole[:, :, None])
@@ -218,7 +222,8 @@ def artificial_mask(
     )
 
     if config.peaks and values is not None:
-        hidden |= chosen("peaks") & _peaks(values.cpu(), observed, groups, config.peak_fraction, generator)
+        peaks = _peaks(values.cpu(), recorded_minutes, groups, config.peak_fraction, generator)
+        hidden |= chosen("peaks") & peaks
 
     # One observed token keeps all its minutes, wherever a mask would leave nothing to see.
     left = (observed & ~hidden).unflatten(-1, (-1, patch_minutes)).any(-1).flatten(1)

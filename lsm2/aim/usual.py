@@ -15,6 +15,8 @@ USUAL_SUMS = 3
 """Numbers that :func:`usual_sums` gives for a slot."""
 USUAL_FEATURES = 4
 """Features that a query has of a channel's usual day."""
+MOST_DAYS = 8
+"""More days than these count as so many: networks are trained with up to so many."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,8 @@ def usual_day(sums: Tensor, config: AIMConfig, normaliser: Normaliser) -> UsualD
     minutes = (2 * around + 1) * config.patch_minutes
     features = [
         mean_near[:, :, 0],
-        torch.log1p(near[:, :, 0] / minutes),
+        torch.log1p((near[:, :, 0] / minutes).clamp_max(MOST_DAYS)),
         mean_every[:, :, 0].expand_as(level),
-        torch.log1p(every[:, :, 0] / config.window_minutes).expand_as(level),
+        torch.log1p((every[:, :, 0] / config.window_minutes).clamp_max(MOST_DAYS)).expand_as(level),
     ]
     return UsualDay(known, level * normaliser.scale, level_z, torch.stack(features, dim=-1))

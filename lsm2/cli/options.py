@@ -69,7 +69,7 @@ def read_recording(recording: Path, output: Path | None, participant: str, times
     if output is not None:
         check_output(output)
         if output.exists() and recording.exists() and output.samefile(recording):
-            raise ValueError(f"{output}: is the recording itself; choose another name for the output")
+            raise ValueError(f"{output}: is read here; choose another name for the output")
     return read_table(recording, participant=participant, timestamp=timestamp)
 
 

@@ -15,7 +15,7 @@ from lsm2.tables import write_table
 from .masks import file_name
 from .recordings import BoolArray, Recordings
 
-_FORMAT = 1
+_FORMAT = 2
 """Raise it when scores change their meaning: what was kept before is then computed anew."""
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lsm2.aim import AIMConfig, MaskConfig, Normalisation
+from lsm2.aim.usual import MOST_DAYS
 from lsm2.channels import Schema
 from lsm2.training.sources import Source
 
@@ -60,7 +61,7 @@ class PretrainConfig(BaseModel):
     """
     usual_probability: float = Field(default=0.7, ge=0, le=1)
     """How often a window sees other days of its person, where the network has `usual_day`."""
-    usual_days: int = Field(default=8, gt=0)
+    usual_days: int = Field(default=MOST_DAYS, gt=0, le=MOST_DAYS)
     """The most other days it sees then; the number is drawn log-uniformly."""
 
     steps: int = Field(gt=0)

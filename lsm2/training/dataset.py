@@ -172,7 +172,7 @@ class Windows:
         self.scaled = names.index("activity_counts") if "activity_counts" in names else None
         # A person's other days are those of the same source: two may read one file.
         person = np.stack([recordings.source, recordings.person], axis=1)
-        _, self.person = np.unique(person, axis=0, return_inverse=True)
+        self.person = np.unique(person, axis=0, return_inverse=True)[1].reshape(-1)
         order = np.argsort(self.person, kind="stable")
         self.days_of = np.split(order, np.cumsum(np.bincount(self.person))[:-1])
 
@@ -182,7 +182,7 @@ class Windows:
         count = config.batch_windows
         picked = torch.multinomial(self.chance, count, replacement=True, generator=generator).numpy()
         uniform = torch.rand(5, count, generator=generator).numpy()
-        slots = _MINUTES // self.patch
+        slots = self.network.slots
         offset = np.where(uniform[0] < config.shift_probability, (uniform[1] * slots).astype(int), 0)
         factor = np.where(uniform[2] < 0.5, config.count_scale ** (2 * uniform[3] - 1), 1.0)
         seen_unworn = uniform[4] < config.unworn_probability

@@ -33,6 +33,9 @@ def _processes(device: str) -> Iterator[tuple[int, int]]:
     if "WORLD_SIZE" not in os.environ:
         yield 0, 1
         return
+    if dist.is_initialized():  # by whoever pretrains several networks
+        yield dist.get_rank(), dist.get_world_size()
+        return
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield dist.get_rank(), dist.get_world_size()
@@ -91,11 +94,9 @@ class Trainer:
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
         torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
         batch = self.windows.draw(generator)
-        # What is imputed stands among the tokens, and is hidden like any other.
         imputed = self.model.config.missing == "impute"
-        there = torch.ones_like(batch.observed) if imputed else batch.observed
         hidden = artificial_mask(
-            there, config.masks, self.windows.patch, self.groups, generator, batch.values
+            batch.observed, config.masks, self.windows.patch, self.groups, generator, batch.values, imputed
         )
         weights = target_weights(batch.observed, hidden, config.distance_exponent) * batch.target
         totals = weights.sum((0, 2)).to(self.device)
@@ -103,7 +104,7 @@ class Trainer:
             group["lr"] = learning_rate(config, number)
         self.optimiser.zero_grad(set_to_none=True)
         loss = torch.zeros((), device=self.device)
-        for rows in self._micro_batches(there & ~hidden):
+        for rows in self._micro_batches((batch.observed | imputed) & ~hidden):
             part = self._loss(batch, hidden, weights, totals, rows)
             part.backward()
             loss += part.detach()

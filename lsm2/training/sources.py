@@ -153,8 +153,10 @@ def load_source(source: Source, directory: Path, participants: list[str] | None 
     path = directory / source.file
     if not path.exists():
         raise FileNotFoundError(f"source {source.name!r}: no file {source.file} in {directory}")
-    filters = None if participants is None else [("participant_id", "in", list(participants))]
+    filters = [("participant_id", "in", list(participants))] if participants else None
     frame = pd.read_parquet(path, filters=filters)
+    if participants is not None and not len(participants):
+        frame = frame.iloc[:0]
     needed = [*source.columns, *([source.sleep_log.column] if source.sleep_log else [])]
     absent = [column for column in needed if column not in frame.columns]
     if absent:

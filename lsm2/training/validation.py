@@ -52,7 +52,16 @@ class Validation:
         generator = torch.Generator().manual_seed(config.seed)
         self.sets = {
             name: Fixed(
-                batch, artificial_mask(batch.observed, masks, windows.patch, groups, generator, batch.values)
+                batch,
+                artificial_mask(
+                    batch.observed,
+                    masks,
+                    windows.patch,
+                    groups,
+                    generator,
+                    batch.values,
+                    imputed=network.missing == "impute",
+                ),
             )
             for name, masks in {"train_masks": config.masks, **_PROTOCOLS}.items()
         }
