@@ -194,7 +194,7 @@ class Model:
         wanted[:, positions] = ~days.observed[:, positions]
         wants_median = n_samples is None and (point == "median" or return_median)
         wants_mean = point == "mean" or calibration is not None
-        options = {"history": other, "batch_size": batch_size, "progress": progress}
+        options: dict[str, Any] = {"history": other, "batch_size": batch_size, "progress": progress}
         filling = Filling(
             windows,
             layout,
