@@ -19,7 +19,7 @@ import pandas as pd
 import torch.distributed as dist
 
 import lsm2
-from lsm2.evaluation.recordings import read_recordings
+from intervals import frame_of_people
 from lsm2.training import PretrainConfig, pretrain
 from lsm2.training.sources import read_splits
 
@@ -58,16 +58,6 @@ def fold_config(
     return config.model_copy(update={"name": name, "splits": str(path), "steps": steps, "valid_every": steps})
 
 
-def recordings_of_fold(config: PretrainConfig, data: Path) -> pd.DataFrame:
-    """Worn minutes of the people who were left out, canonical units, participants named by data set."""
-    parts = []
-    for recordings in read_recordings(config, data, "valid"):
-        frame = recordings.frame().dropna(how="all").reset_index()
-        frame["participant_id"] = recordings.dataset + "/" + frame["participant_id"].astype(str)
-        parts.append(frame)
-    return pd.concat(parts, ignore_index=True)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -94,7 +84,7 @@ def main() -> None:
     ]
     if options.ship is None or int(os.environ.get("RANK", "0")):
         return
-    frames = [recordings_of_fold(own, options.data) for own in configs]
+    frames = [frame_of_people(own, options.data, "valid") for own in configs]
     folds = [
         (run, frame["participant_id"].unique().tolist()) for run, frame in zip(runs, frames, strict=True)
     ]

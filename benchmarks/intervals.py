@@ -1,10 +1,12 @@
 """Coverage and width of intervals on people who were left out of the calibration, as a Markdown page.
 
     python benchmarks/intervals.py --data ../shared/data --out docs/results/intervals-valid.md
+    python benchmarks/intervals.py --data ../shared/data --split test --out docs/results/intervals-test.md
 
-Hides gaps in the recordings of valid people, fills them with the model and by linear interpolation,
-calibrates intervals around both on four fifths of the people, and scores them on the others.
-``--ship FOLDER`` also writes a provisional calibration on all of them into a checkpoint's folder.
+Hides gaps in recordings and fills them with the model and by linear interpolation. Of valid people:
+calibrates intervals around both on four fifths of the people, and scores them on the others; ``--ship FOLDER``
+also writes a provisional calibration on all of them into a checkpoint's folder. Of test people: scores the
+calibration that the checkpoint holds, beside one around linear interpolation of train and valid people.
 """
 
 from __future__ import annotations
@@ -24,14 +26,17 @@ import pandas as pd
 from scipy.special import ndtr
 
 import lsm2
-from lsm2.days import DAY, read_days
+from lsm2.days import DAY, Days, read_days
 from lsm2.evaluation.recordings import read_recordings
 from lsm2.intervals import Residuals, collect, fit, interpolation
+from lsm2.intervals.calibration import ChannelCalibration
 from lsm2.intervals.correlation import draw, spread_of_sum, stationary
 from lsm2.intervals.fit import fit_channel
 from lsm2.intervals.tables import LEVELS as NODES
-from lsm2.intervals.tables import Minutes
+from lsm2.intervals.tables import Minutes, Table
+from lsm2.intervals.totals import Totals
 from lsm2.training.config import PretrainConfig
+from lsm2.training.sources import Split
 
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -40,8 +45,12 @@ _NEVER = "never recorded"
 _FOLDS = 5
 _SAMPLES = 40
 _DRAWS = 1000
+_BY = {
+    "valid": "Each person is scored by a calibration on others (five folds).",
+    "test": "Scored by the calibration that comes with the checkpoint.",
+}
 _PREFACE = """\
-Each person is scored by a calibration on others (five folds). Coverage in percent and mean width in the
+Coverage in percent and mean width in the
 channel's own unit, averaged per person, then over people, with a 95 % bootstrap interval over people
 (1,000 draws). A value that equals a bound counts as covered. *Ties split*: zeros of counts count as
 drawn from the range of levels that they share, so that a calibrated forecast gives the nominal figure.
@@ -55,10 +64,10 @@ among {_SAMPLES} completions (`n_samples=`) lies in the central 50, 80, 90, 95 %
 Channels never recorded are left out."""
 
 
-def frame_of_people(config: PretrainConfig, directory: Path) -> pd.DataFrame:
-    """Worn minutes of all valid people, canonical units, participants named by data set."""
+def frame_of_people(config: PretrainConfig, directory: Path, *splits: Split) -> pd.DataFrame:
+    """Worn minutes of all people of the splits, canonical units, participants named by data set."""
     parts = []
-    for recordings in read_recordings(config, directory, "valid"):
+    for recordings in (part for split in splits for part in read_recordings(config, directory, split)):
         frame = recordings.frame().dropna(how="all").reset_index()
         frame["participant_id"] = recordings.dataset + "/" + frame["participant_id"].astype(str)
         parts.append(frame)
@@ -74,36 +83,42 @@ def gap_class(residuals: Residuals) -> np.ndarray:
     return np.where(np.isinf(cells.distance), _NEVER, chosen)
 
 
-def score_channel(
+def score_by_others(
     residuals: Residuals, model: lsm2.Model, position: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """One row per person and gap length, of minutes: coverage and width; and one per person, of sums."""
+    """Score each fifth of the people by a calibration of one channel on the others."""
     channel, constants = model.schema.channels[position], model.config.network.normalisation[position]
     mine = residuals.take(residuals.cells.channel == position)
     people, who = np.unique(mine.person, return_inverse=True)
     fold = np.random.default_rng(1).permutation(len(people))[who] % _FOLDS
-    minutes, sums = [], []
-    for left in np.unique(fold):
-        facts, table, totals = fit_channel(mine.take(fold != left), channel, constants)
-        part = mine.take(fold == left)
-        where = table.where(Minutes.of(part.cells, part.mean, np.arange(len(part))))
-        scored = pd.DataFrame({"person": part.person, "gap": gap_class(part), "minutes": 1})
-        rank = table.rank(part.truth, where, np.random.default_rng(2).random(len(part)))
-        nominal = np.interp(rank, [0, *table.corrected, 1], [0, *NODES, 1])
-        for level in LEVELS:
-            low, high = table.interval(level, where)
-            low, high = np.minimum(low, part.mean), np.maximum(high, part.mean)
-            scored[f"covered {level}"] = (part.truth >= low - 1e-6) & (part.truth <= high + 1e-6)
-            scored[f"width {level}"] = high - low
-            scored[f"split {level}"] = np.abs(nominal - 0.5) <= level / 2
-        minutes.append(
-            scored.groupby(["person", "gap"])
-            .agg("mean")
-            .assign(minutes=scored.groupby(["person", "gap"]).size())
-        )
-        seen = np.isfinite(part.cells.distance)  # interpolation has no answer for the others
-        sums.append(score_sums(part.take(seen), facts, table, totals, where.take(seen)))
-    return pd.concat(minutes).reset_index(), pd.concat(sums).reset_index()
+    scored = [
+        score(mine.take(fold == left), fit_channel(mine.take(fold != left), channel, constants))
+        for left in np.unique(fold)
+    ]
+    minutes, sums = zip(*scored, strict=True)
+    return pd.concat(minutes), pd.concat(sums)
+
+
+def score(
+    part: Residuals, calibration: tuple[ChannelCalibration, Table, Totals]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """One row per person and gap length, of minutes: coverage and width; and one per person, of sums."""
+    facts, table, totals = calibration
+    where = table.where(Minutes.of(part.cells, part.mean, np.arange(len(part))))
+    scored = pd.DataFrame({"person": part.person, "gap": gap_class(part), "minutes": 1})
+    rank = table.rank(part.truth, where, np.random.default_rng(2).random(len(part)))
+    nominal = np.interp(rank, [0, *table.corrected, 1], [0, *NODES, 1])
+    for level in LEVELS:
+        low, high = table.interval(level, where)
+        low, high = np.minimum(low, part.mean), np.maximum(high, part.mean)
+        scored[f"covered {level}"] = (part.truth >= low - 1e-6) & (part.truth <= high + 1e-6)
+        scored[f"width {level}"] = high - low
+        scored[f"split {level}"] = np.abs(nominal - 0.5) <= level / 2
+    groups = scored.groupby(["person", "gap"])
+    minutes = groups.agg("mean").assign(minutes=groups.size())
+    seen = np.isfinite(part.cells.distance)  # interpolation has no answer for the others
+    sums = score_sums(part.take(seen), facts, table, totals, where.take(seen))
+    return minutes.reset_index(), sums.reset_index()
 
 
 def score_sums(part: Residuals, facts: Any, table: Any, totals: Any, where: Any) -> pd.DataFrame:
@@ -247,7 +262,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, required=True, help="directory of the parquet and split files")
     parser.add_argument("--model", default="lsm2-small")
     parser.add_argument("--config", type=Path, default=ROOT / "lsm2" / "training" / "lsm2-small.json")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "results" / "intervals-valid.md")
+    parser.add_argument("--split", choices=("valid", "test"), default="valid")
+    parser.add_argument("--out", type=Path, help="by default docs/results/intervals-SPLIT.md")
     parser.add_argument(
         "--ship", type=Path, help="a checkpoint's folder to write a provisional calibration to"
     )
@@ -257,15 +273,18 @@ def main(arguments: list[str] | None = None) -> None:
     def say(line: str) -> None:
         print(f"{time.perf_counter() - started:6.1f} s  {line}", file=sys.stderr, flush=True)
 
-    model = lsm2.load_model(options.model)
-    frame = frame_of_people(PretrainConfig.read(options.config), options.data)
+    if options.ship is not None and options.split != "valid":
+        raise SystemExit("--ship calibrates on valid people: leave out --split test")
+    model, config = lsm2.load_model(options.model), PretrainConfig.read(options.config)
+    frame = frame_of_people(config, options.data, options.split)
     days = read_days(frame, model.schema)
     propose = partial(model.propose, point="mean", batch_size=None, progress=False)
     methods = {"model": propose, "linear": interpolation}
-    residuals = {
-        name: collect(days, method, per_day=8, progress=lambda line, name=name: say(f"{name}: {line}"))
-        for name, method in methods.items()
-    }
+
+    def collected(name: str, of: Days) -> Residuals:
+        return collect(of, methods[name], per_day=8, progress=lambda line: say(f"{name}: {line}"))
+
+    residuals = {name: collected(name, days) for name in methods}
     if options.ship is not None:
         people = frame["participant_id"].nunique()
         calibration = fit(
@@ -280,16 +299,35 @@ def main(arguments: list[str] | None = None) -> None:
         )
         calibration.save(options.ship)
         say(f"wrote a calibration to {options.ship}")
+    shipped = others = None
+    if options.split == "test":
+        shipped = model.calibrated()
+        others = collected(
+            "linear", read_days(frame_of_people(config, options.data, "train", "valid"), model.schema)
+        )
     minutes: dict[str, list[pd.DataFrame]] = {name: [] for name in methods}
     sums: dict[str, list[pd.DataFrame]] = {name: [] for name in methods}
     for position, channel in enumerate(model.schema.channels):
         for name, of_method in residuals.items():
-            mine = of_method.cells.channel == position
-            if len(np.unique(of_method.person[mine])) >= 3:  # two must be left to calibrate on
-                by_gap, by_sum = score_channel(of_method, model, position)
-                minutes[name].append(by_gap.assign(channel=channel.name))
-                sums[name].append(by_sum.assign(channel=channel.name))
-                say(f"{channel.name}: {name}")
+            mine = of_method.take(of_method.cells.channel == position)
+            if len(np.unique(mine.person)) < 3:  # two must be left to calibrate on
+                continue
+            if shipped is None or others is None:
+                by_gap, by_sum = score_by_others(of_method, model, position)
+            elif channel.name not in shipped.tables:
+                continue
+            elif name == "model":
+                facts = shipped.channel(channel.name)
+                by_gap, by_sum = score(
+                    mine, (facts, shipped.tables[channel.name], shipped.totals[channel.name])
+                )
+            else:
+                constants = model.config.network.normalisation[position]
+                theirs = others.take(others.cells.channel == position)
+                by_gap, by_sum = score(mine, fit_channel(theirs, channel, constants))
+            minutes[name].append(by_gap.assign(channel=channel.name))
+            sums[name].append(by_sum.assign(channel=channel.name))
+            say(f"{channel.name}: {name}")
     words = [os.path.relpath(word, ROOT) if os.path.isabs(word) else word for word in arguments]
     both = {name: pd.concat(parts) for name, parts in minutes.items()}
     of_sums = {name: pd.concat(parts) for name, parts in sums.items()}
@@ -300,18 +338,19 @@ def main(arguments: list[str] | None = None) -> None:
         f"{time.perf_counter() - started:.0f} s."
     )
     page = [
-        "# Intervals, valid people",
+        f"# Intervals, {options.split} people",
         facts,
-        _PREFACE,
+        f"{_BY[options.split]} {_PREFACE}",
         "## Minutes",
         "\n".join(minutes_table(both)),
         "## Sums over the gaps of a day",
         _PREFACE_OF_SUMS,
         "\n".join(sums_table(of_sums)),
     ]
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text("\n\n".join(page) + "\n")
-    say(f"wrote {options.out}")
+    out = options.out or ROOT / "docs" / "results" / f"intervals-{options.split}.md"
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n\n".join(page) + "\n")
+    say(f"wrote {out}")
 
 
 if __name__ == "__main__":
