@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch.distributed as dist
+from intervals import frame_of_people
 
 import lsm2
-from intervals import frame_of_people
 from lsm2.training import PretrainConfig, pretrain
 from lsm2.training.sources import read_splits
 

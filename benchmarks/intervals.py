@@ -4,7 +4,7 @@
     python benchmarks/intervals.py --data ../shared/data --split test --out docs/results/intervals-test.md
 
 Hides gaps in recordings and fills them with the model and by linear interpolation. Of valid people:
-calibrates intervals around both on four fifths of the people, and scores them on the others; ``--ship FOLDER``
+calibrates intervals around both on four fifths of the people and scores them on the others; ``--ship FOLDER``
 also writes a provisional calibration on all of them into a checkpoint's folder. Of test people: scores the
 calibration that the checkpoint holds, beside one around linear interpolation of train and valid people.
 """

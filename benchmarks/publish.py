@@ -4,13 +4,14 @@
     python benchmarks/speed.py --json docs/results/speed.json
     python benchmarks/publish.py
 
-Reads docs/results/gaps-test/results.json, docs/results/speed.json, the training log and the checkpoint's
-config, and rewrites the model card (model_card.md beside this script is its form) and what stands between
-`<!-- results:begin -->` and `<!-- results:end -->` of README.md.
+Reads docs/results/gaps-SPLIT/results.json (``--split``, test by default), docs/results/speed.json, the
+training log and the checkpoint's config, and rewrites the model card (model_card.md beside this script is its
+form) and what stands between `<!-- results:begin -->` and `<!-- results:end -->` of README.md.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -18,68 +19,83 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
 WEIGHTS = ROOT / "lsm2" / "weights" / "lsm2-small"
-METHODS = ("lsm2-small", "linear", "locf", "day mean")
+MODEL = "lsm2-small"
+COLUMNS = {"mse": (MODEL, "linear", "kalman", "ridge"), "mae": (MODEL, "linear", "kalman", "ridge")}
+PROTOCOLS = ("10 min", "60 min", "180 min", "random 80 %", "next 60 min", "1 family")
+IN_README = ("heart_rate", "steps", "activity_counts")
 CARD = Path(__file__).with_name("model_card.md")
+PEOPLE = {
+    "test": "whom neither training nor any choice has seen",
+    "valid": "who took no part in training, but by whom choices were made; test people follow",
+}
 
 
 def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def gap_table(facts: dict[str, Any]) -> list[str]:
+def gap_table(facts: dict[str, Any], channels: tuple[str, ...] | None) -> list[str]:
     cells: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for row in facts["rows"]:
-        cells.setdefault((row["channel"], row["protocol"]), {})[row["method"]] = row
+        if row["protocol"] in PROTOCOLS and (channels is None or row["channel"] in channels):
+            cells.setdefault((row["channel"], row["protocol"]), {})[row["method"]] = row
     lines = [
-        "| channel | hidden | people | MSE: model | linear | LOCF | mean | MAE: model | linear | LOCF | mean "
+        "| channel | hidden | people | MSE: model | linear | Kalman | ridge | MAE: model | linear | Kalman | ridge "
         "| bias: model | linear |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (channel, protocol), by_method in cells.items():
         numbers = []
-        for error in ("mse", "mae"):
-            values = [by_method.get(method, {}).get(error) for method in METHODS]
+        for error, methods in COLUMNS.items():
+            values = [by_method.get(method, {}).get(error) for method in methods]
             best = min(value for value in values if value is not None)
             numbers += [f"**{number(v)}**" if v == best else number(v) for v in values]
-        for method in METHODS[:2]:
+        for method in (MODEL, "linear"):
             bias = by_method.get(method, {}).get("bias")
             numbers.append("" if bias is None else f"{bias:+.1%}")
-        people = by_method[METHODS[0]]["people"]
+        people = by_method[MODEL]["people"]
         lines.append(f"| {channel} | {protocol} | {people} | " + " | ".join(numbers) + " |")
     return lines
 
 
-def verdicts(facts: dict[str, Any]) -> str:
-    parts = []
-    for error, what in (("mse", 'MSE of `point="mean"`'), ("mae", 'MAE of `point="median"`')):
-        rows = [row for row in facts["rows"] if row["method"] == METHODS[0]]
-        counts = {
-            kind: sum(row[f"{error}_verdict"] == kind for row in rows) for kind in ("win", "tie", "loss")
-        }
-        few = len(rows) - sum(counts.values())
-        lower = sum(row[f"{error}_ratio"] < 1 for row in rows if row[f"{error}_verdict"] not in counts)
-        parts.append(
-            f"{what}: {counts['win']} won, {counts['tie']} tied, {counts['loss']} lost; {few} with fewer "
-            f"than 10 people and no verdict, of which the model has the lower error in {lower}"
-        )
-    return "; ".join(parts) + "."
+def contests(facts: dict[str, Any]) -> list[str]:
+    lines = [
+        "| against | MSE: won | tied | lost | lower with < 10 people | MAE: won | tied | lost | lower with < 10 people |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    own = [row for row in facts["contests"] if row["method"] == MODEL]
+    for against in dict.fromkeys(row["against"] for row in own):
+        numbers = []
+        for error in ("mse", "mae"):
+            row = next(r for r in own if r["against"] == against and r["error"] == error)
+            numbers += [row["win"], row["tie"], row["loss"], f"{row['lower']} of {row['few']}"]
+        lines.append(f"| {against} | " + " | ".join(map(str, numbers)) + " |")
+    return lines
 
 
-def results(facts: dict[str, Any]) -> list[str]:
-    checkpoint = ", ".join(f"`{value}`" for value in facts["checkpoints"].values())
-    sets = len(facts["people_by_dataset"])
+def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None) -> list[str]:
+    split = facts["split"]
+    skills = ", ".join(
+        f"{name} {facts['skill'][name]:+.2f} ({facts['skill_openmhc'][name]:+.2f})"
+        for name in (MODEL, "kalman", "linear")
+    )
     return [
-        f"{facts['people']} test people ({facts['days']} days) of {sets} data sets, whom neither training "
-        'nor any choice has seen. Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the '
-        'variance over train people. MAE: of `point="median"`, own units. Errors are averaged by person, '
-        "over people; the lowest is bold. Bias: filled total over true total of the hidden minutes, less "
-        "one. Mean: of the channel's day, or of the person's other days where the whole channel is hidden. "
-        f"`{facts['command']}`, checkpoint {checkpoint}, {facts['date']}, {facts['machine']}.",
+        f"{facts['people']} {split} people ({facts['days']} days) of {len(facts['people_by_dataset'])} data sets, "
+        f'{PEOPLE[split]}. Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the variance over '
+        'train people. MAE: of `point="median"`, own units. Errors are averaged by person, over people; the lowest '
+        "is bold. Bias: filled total over true total of the hidden minutes, less one. Ridge: regression on the "
+        "person's other channels and other days, where sensors fail. "
+        f"`{facts['command']}`, checkpoint `{facts['checkpoints'][MODEL]}`, {facts['date']}, {facts['machine']}. "
+        f"All channels, protocols and methods: `docs/results/gaps-{split}/table.md`; how it is measured: "
+        "`docs/evaluation.md`.",
         "",
-        "Cells (channel and protocol) against linear interpolation, by the 95 % interval of the paired ratio "
-        f"of errors: {verdicts(facts)}",
+        f"Skill over last observation carried forward (OpenMHC's scenarios alone): {skills}.",
         "",
-        *gap_table(facts),
+        "Cells (channel and protocol), by the 95 % interval of the paired ratio of errors:",
+        "",
+        *contests(facts),
+        "",
+        *gap_table(facts, channels),
     ]
 
 
@@ -131,7 +147,12 @@ def card(config: dict[str, Any], gaps: dict[str, Any], log: list[dict[str, Any]]
 
 
 def main() -> None:
-    gaps = json.loads((RESULTS / "gaps-test" / "results.json").read_text())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--split", choices=tuple(PEOPLE), default="test")
+    options = parser.parse_args()
+    gaps = json.loads((RESULTS / f"gaps-{options.split}" / "results.json").read_text())
     config = json.loads((WEIGHTS / "config.json").read_text())
     log = [json.loads(line) for line in (RESULTS / "lsm2-small-log.jsonl").read_text().splitlines()]
     text = card(config, gaps, log)
@@ -139,7 +160,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     before, rest = readme.read_text().split("<!-- results:begin -->")
     after = rest.split("<!-- results:end -->")[1]
-    block = [*results(gaps), "", *speed(json.loads((RESULTS / "speed.json").read_text()))]
+    block = [*results(gaps, IN_README), "", *speed(json.loads((RESULTS / "speed.json").read_text()))]
     readme.write_text(
         before + "<!-- results:begin -->\n" + "\n".join(block) + "\n<!-- results:end -->" + after
     )
