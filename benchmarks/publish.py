@@ -40,8 +40,8 @@ def gap_table(facts: dict[str, Any], channels: tuple[str, ...] | None) -> list[s
         if row["protocol"] in PROTOCOLS and (channels is None or row["channel"] in channels):
             cells.setdefault((row["channel"], row["protocol"]), {})[row["method"]] = row
     lines = [
-        "| channel | hidden | people | MSE: model | linear | Kalman | ridge | MAE: model | linear | Kalman | ridge "
-        "| bias: model | linear |",
+        "| channel | hidden | people | MSE: model | linear | Kalman | ridge | MAE: model | linear | Kalman "
+        "| ridge | bias: model | linear |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (channel, protocol), by_method in cells.items():
@@ -60,7 +60,8 @@ def gap_table(facts: dict[str, Any], channels: tuple[str, ...] | None) -> list[s
 
 def contests(facts: dict[str, Any]) -> list[str]:
     lines = [
-        "| against | MSE: won | tied | lost | lower with < 10 people | MAE: won | tied | lost | lower with < 10 people |",
+        "| against | MSE: won | tied | lost | lower with < 10 people | MAE: won | tied | lost | lower with "
+        "< 10 people |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     own = [row for row in facts["contests"] if row["method"] == MODEL]
@@ -74,20 +75,20 @@ def contests(facts: dict[str, Any]) -> list[str]:
 
 
 def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None) -> list[str]:
-    split = facts["split"]
+    split, sets = facts["split"], len(facts["people_by_dataset"])
     skills = ", ".join(
         f"{name} {facts['skill'][name]:+.2f} ({facts['skill_openmhc'][name]:+.2f})"
         for name in (MODEL, "kalman", "linear")
     )
     return [
-        f"{facts['people']} {split} people ({facts['days']} days) of {len(facts['people_by_dataset'])} data sets, "
-        f'{PEOPLE[split]}. Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the variance over '
-        'train people. MAE: of `point="median"`, own units. Errors are averaged by person, over people; the lowest '
-        "is bold. Bias: filled total over true total of the hidden minutes, less one. Ridge: regression on the "
-        "person's other channels and other days, where sensors fail. "
-        f"`{facts['command']}`, checkpoint `{facts['checkpoints'][MODEL]}`, {facts['date']}, {facts['machine']}. "
-        f"All channels, protocols and methods: `docs/results/gaps-{split}/table.md`; how it is measured: "
-        "`docs/evaluation.md`.",
+        f"{facts['people']} {split} people ({facts['days']} days) of {sets} data sets, {PEOPLE[split]}. Hidden "
+        'are observed, worn minutes. MSE: of `point="mean"`, divided by the variance over train people. MAE: of '
+        '`point="median"`, own units. Errors are averaged by person, over people; the lowest is bold. Bias: '
+        "filled total over true total of the hidden minutes, less one. Ridge: regression on the person's other "
+        "channels and other days, where sensors fail. "
+        f"`{facts['command']}`, checkpoint `{facts['checkpoints'][MODEL]}`, {facts['date']}, "
+        f"{facts['machine']}. All channels, protocols and methods: `docs/results/gaps-{split}/table.md`; how it "
+        "is measured: `docs/evaluation.md`.",
         "",
         f"Skill over last observation carried forward (OpenMHC's scenarios alone): {skills}.",
         "",
