@@ -81,14 +81,14 @@ def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None) -> l
         for name in (MODEL, "kalman", "linear")
     )
     return [
-        f"{facts['people']} {split} people ({facts['days']} days) of {sets} data sets, {PEOPLE[split]}. Hidden "
-        'are observed, worn minutes. MSE: of `point="mean"`, divided by the variance over train people. MAE: of '
-        '`point="median"`, own units. Errors are averaged by person, over people; the lowest is bold. Bias: '
-        "filled total over true total of the hidden minutes, less one. Ridge: regression on the person's other "
-        "channels and other days, where sensors fail. "
+        f"{facts['people']} {split} people ({facts['days']} days) of {sets} data sets, {PEOPLE[split]}. "
+        'Hidden are observed, worn minutes. MSE: of `point="mean"`, divided by the variance over train '
+        'people. MAE: of `point="median"`, own units. Errors are averaged by person, over people; the '
+        "lowest is bold. Bias: filled total over true total of the hidden minutes, less one. Ridge: "
+        "regression on the person's other channels and other days, where sensors fail. "
         f"`{facts['command']}`, checkpoint `{facts['checkpoints'][MODEL]}`, {facts['date']}, "
-        f"{facts['machine']}. All channels, protocols and methods: `docs/results/gaps-{split}/table.md`; how it "
-        "is measured: `docs/evaluation.md`.",
+        f"{facts['machine']}. All channels, protocols and methods: `docs/results/gaps-{split}/table.md`; "
+        "how it is measured: `docs/evaluation.md`.",
         "",
         f"Skill over last observation carried forward (OpenMHC's scenarios alone): {skills}.",
         "",
