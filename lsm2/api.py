@@ -166,10 +166,10 @@ def reconstruct(
 ) -> pd.DataFrame:
     """Fill the gaps of a recording; observed values come back bit for bit.
 
-    A gap is filled from what the day holds in all channels, and by models with ``network.usual_day`` also from
-    what the channel is like at that time on the participant's other days. One that crosses midnight is filled
-    from a window from noon to noon, blended into the days' own fills towards noon, so that there is no seam at
-    00:00.
+    A gap is filled from what the day holds in all channels, and by models with ``network.usual_day`` also
+    from what the channel is like at that time on the participant's other days. One that crosses midnight is
+    filled from a window from noon to noon, blended into the days' own fills towards noon, so that there is
+    no seam at 00:00.
 
     Args:
         data: As for :func:`embed`.
