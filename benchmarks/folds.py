@@ -20,6 +20,7 @@ import torch.distributed as dist
 from intervals import frame_of_people
 
 import lsm2
+from lsm2.checkpoint.native import replacing
 from lsm2.training import PretrainConfig, pretrain
 from lsm2.training.sources import read_splits
 
@@ -51,9 +52,8 @@ def fold_config(
         }
         for source, people in drawn.items()
     }
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    temporary.write_text(json.dumps(splits))
-    os.replace(temporary, path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(splits))
     name = f"{config.name}-fold{fold}"
     return config.model_copy(update={"name": name, "splits": str(path), "steps": steps, "valid_every": steps})
 

@@ -243,9 +243,7 @@ class Windows:
             return sums
         days = np.concatenate(others)
         values = recordings.values[days]
-        recorded = ~np.isnan(values)
-        on = recordings.worn[days][:, None, :] | ~recordings.needs_wear[:, None]
-        visible = recorded & (on | seen_unworn[window][:, None, None])
+        visible = recordings.observed(days) | (~np.isnan(values) & seen_unworn[window][:, None, None])
         if self.scaled is not None:
             values[:, self.scaled] *= factor[window, None].astype(np.float32)
         own = usual_sums(torch.from_numpy(values), torch.from_numpy(visible), network, self.normaliser)
