@@ -1,0 +1,138 @@
+"""One-factor comparisons: variants of a pretraining config, each trained for the same processor time.
+
+    python benchmarks/ablations.py --data DIR --out DIR --seconds 600 --variants base patch_20 --seeds 0 1
+
+Measures the cost of a step of each variant, gives it as many steps as fit in --seconds of one core, trains it
+on train people (resumable), and prints a table of its errors on valid people. The checkpoints lie in
+OUT/VARIANT-SEED/checkpoint, for `lsm2 evaluate gaps --model VARIANT=...`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lsm2.aim import AIM
+from lsm2.training import PretrainConfig, pretrain
+from lsm2.training.dataset import Windows, load_recordings, normalise
+from lsm2.training.pretrain import Trainer, family_groups
+
+ROOT = Path(__file__).resolve().parent.parent
+PLAIN: dict[str, Any] = {
+    "network.correction": False,
+    "network.query_channels": False,
+    "network.usual_day": False,
+}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "patch_5": {"network.patch_minutes": 5, "network.query_patches": 36, "network.query_neighbours": 4},
+    "patch_20": {"network.patch_minutes": 20, "network.query_patches": 9, "network.query_neighbours": 1},
+    "width_128": {"network.encoder_dim": 128, "network.encoder_heads": 2},
+    "width_256": {"network.encoder_dim": 256, "network.encoder_heads": 4},
+    "depth_3": {"network.encoder_depth": 3},
+    "depth_9": {"network.encoder_depth": 9},
+    "self_decoder": {"network.decoder": "self"},
+    "no_local_context": {"network.query_neighbours": 0, "network.query_patches": 0},
+    "no_channels_in_query": {"network.query_channels": False},
+    "no_usual_day": {"network.usual_day": False},
+    "no_average": {"ema": 0.0},
+    "no_sides": {"masks.sides": 0.0},
+    "only_random_tokens": {
+        "masks.slots": 0.0,
+        "masks.channels": 0.0,
+        "masks.gaps": 0.0,
+        "masks.sides": 0.0,
+    },
+    "people_alike": {"sources.*.weight": 1.0},
+    "aim_plain": PLAIN,
+    "lsm1": {"network.missing": "impute"},
+    "lsm1_plain": {"network.missing": "impute", **PLAIN},
+}
+"""What differs from the config. `lsm1`: what is missing is imputed by the mean and visible, in training and use.
+`plain`: neither the correction to interpolation nor what comes with it.
+"""
+PROTOCOLS = ("gaps_10", "gaps_60", "gaps_180", "tokens_80")
+CHANNELS = ("heart_rate", "steps", "intensity", "calories", "mets", "activity_counts")
+
+
+def variant_config(raw: dict[str, Any], name: str, seed: int) -> dict[str, Any]:
+    """The config with the variant's factor changed."""
+    changed: dict[str, Any] = json.loads(json.dumps(raw)) | {"seed": seed, "name": f"{raw['name']}-{name}"}
+    for key, value in VARIANTS[name].items():
+        *path, last = key.split(".")
+        if path[:1] == ["sources"]:
+            for source in changed["sources"]:
+                source[last] = value
+            continue
+        place = changed
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return changed
+
+
+def seconds_per_step(raw: dict[str, Any], data: Path, steps: int = 5) -> float:
+    """Processor time of a step, once the shapes are known."""
+    config = PretrainConfig.model_validate(raw)
+    train = load_recordings(config, data, "train")
+    schema = config.schema_of_channels()
+    model = AIM(config.aim(normalise(config, schema, train))).train()
+    trainer = Trainer(config, model, Windows(config, train, model.config), family_groups(schema), 0, 1)
+    for number in range(steps):
+        trainer.step(number)
+    began = time.process_time()
+    for number in range(steps):
+        trainer.step(number)
+    return (time.process_time() - began) / steps
+
+
+def ratio(scores: dict[str, float], protocol: str, measure: str) -> float:
+    """Geometric mean over channels of the error over that of linear interpolation."""
+    logs = [math.log(scores[f"{protocol}/{channel}/{measure}_ratio"]) for channel in CHANNELS]
+    return math.exp(sum(logs) / len(logs))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="directory of the parquet and split files")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=ROOT / "lsm2" / "training" / "lsm2-small.json")
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--seconds", type=float, default=600.0, help="processor time of each training")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    base = json.loads(options.config.read_text()) | {"warmup_steps": 100, "valid_windows": 256}
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in options.variants:
+        cost_file = options.out / f"{name}.cost"
+        if not cost_file.exists():
+            cost_file.write_text(str(seconds_per_step(variant_config(base, name, 0), options.data)))
+        for seed in options.seeds:
+            raw = variant_config(base, name, seed)
+            raw["steps"] = raw["valid_every"] = round(options.seconds / float(cost_file.read_text()))
+            output = options.out / f"{name}-{seed}"
+            if not (output / "checkpoint").exists():
+                pretrain(PretrainConfig.model_validate(raw), data=options.data, output=output)
+    head = " | ".join(f"{p}: MSE | MAE" for p in PROTOCOLS)
+    lines = [f"| run | seed | steps | {head} |", "|" + "---|" * (3 + 2 * len(PROTOCOLS))]
+    for name in options.variants:
+        for seed in options.seeds:
+            last = json.loads((options.out / f"{name}-{seed}" / "log.jsonl").read_text().splitlines()[-1])
+            cells = [f"{ratio(last['valid'], p, m):.3f}" for p in PROTOCOLS for m in ("mse", "mae")]
+            lines.append(f"| {name} | {seed} | {last['step']} | " + " | ".join(cells) + " |")
+    table = "\n".join(lines)
+    (options.out / "table.md").write_text(table + "\n")
+    print(table)
+
+
+if __name__ == "__main__":
+    main()
