@@ -54,8 +54,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lsm1": {"network.missing": "impute"},
     "lsm1_plain": {"network.missing": "impute", **PLAIN},
 }
-"""What differs from the config. `lsm1`: what is missing is imputed by the mean and visible, in training and use.
-`plain`: neither the correction to interpolation nor what comes with it.
+"""What differs from the config. `lsm1`: what is missing is imputed by the mean and visible, in training and
+use. `plain`: no correction to interpolation, and nothing of what comes with it.
 """
 PROTOCOLS = ("gaps_10", "gaps_60", "gaps_180", "tokens_80")
 CHANNELS = ("heart_rate", "steps", "intensity", "calories", "mets", "activity_counts")

@@ -83,40 +83,6 @@ def test_one_channel_days_draw_gaps_instead_of_the_channel_mask() -> None:
     assert (share > 0).all() and (share < 0.6).all()
 
 
-def test_peaks_hide_the_highest_minutes_of_a_channel_and_its_family() -> None:
-    values = torch.rand(200, 4, 1440, generator=torch.Generator().manual_seed(1))
-    observed = full()
-    observed[:, 0, :700] = False
-    config = MaskConfig(**(OFF | {"peaks": 1.0}), peak_fraction=(0.1, 0.1))
-    generator = torch.Generator().manual_seed(0)
-    hidden = artificial_mask(observed, config, 10, GROUPS, generator, values)
-    seen = torch.where(observed, values, torch.nan)
-    led = torch.zeros(200, 4, dtype=torch.bool)
-    for channel in range(4):
-        lowest = torch.where(hidden[:, channel] & observed[:, channel], values[:, channel], torch.inf).amin(1)
-        highest = torch.where(~hidden[:, channel], seen[:, channel], -torch.inf).nan_to_num(-1).amax(1)
-        led[:, channel] = (lowest >= highest) & hidden[:, channel].any(1)
-    assert (led.sum(1) == 1).all() and led.any(0).all()
-    share = (hidden & observed).sum(-1) / observed.sum(-1)
-    assert ((share[led] - 0.1).abs() < 0.01).all()
-    assert torch.equal(hidden[:, 1][led[:, 2]], hidden[:, 2][led[:, 2]])  # one family
-    with pytest.raises(ValueError, match="need the values"):
-        draw(full(2), peaks=1)
-
-
-def test_peaks_among_equal_minutes_are_drawn_and_imputed_channels_have_none() -> None:
-    values = torch.zeros(300, 4, 1440)
-    observed = full(300)
-    observed[:, 1:] = False
-    config = MaskConfig(**(OFF | {"peaks": 1.0}), peak_fraction=(0.1, 0.1))
-    hidden = artificial_mask(
-        observed, config, 10, GROUPS, torch.Generator().manual_seed(0), values, imputed=True
-    )
-    often = hidden[:, 0].float().mean(0)
-    assert 0.05 < often[:720].mean() < 0.15 and 0.05 < often[720:].mean() < 0.15
-    assert (hidden[:, 0].any(-1)).all()  # what was recorded leads, never what was imputed
-
-
 def test_imputed_tokens_are_hidden_like_any_other() -> None:
     observed = full(50)
     observed[:, 1:] = False

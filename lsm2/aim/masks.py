@@ -15,7 +15,7 @@ from torch import Tensor
 
 from lsm2.aim.context import neighbours
 
-STRATEGIES = ("tokens", "slots", "channels", "gaps", "sides", "peaks")
+STRATEGIES = ("tokens", "slots", "channels", "gaps", "sides")
 
 
 class MaskConfig(BaseModel):
@@ -34,18 +34,12 @@ class MaskConfig(BaseModel):
     """... of hiding blocks of minutes of one common length, in all channels or some."""
     sides: float = Field(default=0.0, ge=0)
     """... of hiding everything before or everything after a random minute, in all families or some."""
-    peaks: float = Field(default=0.0, ge=0)
-    """... of hiding a channel where it is highest, together with its family and perhaps others: sensors fail
-    in motion, and what is missing then is not like what is there.
-    """
     token_fraction: tuple[float, float] = (0.8, 0.8)
     """Range of the share of observed tokens that ``tokens`` hides."""
     slot_fraction: tuple[float, float] = (0.5, 0.5)
     channel_fraction: float = Field(default=0.5, gt=0, lt=1)
     gap_minutes: tuple[int, int] = (1, 360)
     """Range of block lengths, drawn log-uniformly."""
-    peak_fraction: tuple[float, float] = (0.02, 0.2)
-    """Range of the share of a channel's minutes that count as its highest."""
     gap_share: float = Field(default=0.35, gt=0, lt=1)
     """Largest share of the window that the blocks may cover."""
 
@@ -135,34 +129,12 @@ def _gaps(minutes: int, days: int, config: MaskConfig, generator: torch.Generato
     return edges.cumsum(1)[:, :minutes] > 0.5
 
 
-def _peaks(
-    values: Tensor,
-    recorded: Tensor,
-    groups: Tensor,
-    fraction: tuple[float, float],
-    generator: torch.Generator,
-) -> Tensor:
-    """Minutes at which one channel is highest, in its family and, half of the time each, in other channels:
-    (days, channels, minutes) bool.
-    """
-    days, channels, minutes = recorded.shape
-    chosen = torch.where(recorded.any(-1), _uniform((days, channels), generator), -1.0).argmax(1)
-    own, seen = (x[torch.arange(days), chosen] for x in (values, recorded))
-    count = (_between(fraction, days, generator) * seen.sum(1)).ceil().long()
-    order = _uniform((days, minutes), generator).argsort(1)  # among equal ones chance decides
-    score = torch.where(seen, own, -torch.inf).gather(1, order)
-    high = torch.zeros_like(seen).scatter(1, order, _largest(score, count))
-    others = (_uniform((days, channels), generator) < 0.5) | (groups == groups[chosen][:, None])
-    return high[:, None, :] & others[:, :, None]
-
-
 def artificial_mask(
     observed: Tensor,
     config: MaskConfig,
     patch_minutes: int,
     groups: Tensor,
     generator: torch.Generator,
-    values: Tensor | None = None,
     imputed: bool = False,
 ) -> Tensor:
     """Minutes to hide from the encoder, in addition to what is missing.
@@ -173,17 +145,13 @@ def artificial_mask(
         patch_minutes: minutes of a token.
         groups: (channels,) family number of each channel.
         generator: the only source of randomness (on the CPU).
-        values: (days, channels, minutes), anything finite where not observed; ``peaks`` needs them.
         imputed: What is missing is imputed, stands among the tokens and is hidden like any other.
 
     Returns:
         (days, channels, minutes) bool. At least one observed token of each window keeps all its minutes.
     """
     device = observed.device
-    if config.peaks and values is None:
-        raise ValueError("masks with peaks > 0 need the values")
-    recorded_minutes = observed.cpu()
-    observed = torch.ones_like(recorded_minutes) if imputed else recorded_minutes
+    observed = torch.ones_like(observed, device="cpu") if imputed else observed.cpu()
     days, channels, minutes = observed.shape
     patches = observed.unflatten(-1, (-1, patch_minutes)).any(-1)  # (days, channels, slots)
     recorded = patches.any(-1)  # (days, channels)
@@ -220,10 +188,6 @@ def artificial_mask(
         | (chosen("gaps") & gaps[:, None, :] & some[:, :, None])
         | (chosen("sides") & side[:, None, :] & of_side[:, :, None])
     )
-
-    if config.peaks and values is not None:
-        peaks = _peaks(values.cpu(), recorded_minutes, groups, config.peak_fraction, generator)
-        hidden |= chosen("peaks") & peaks
 
     # One observed token keeps all its minutes, wherever a mask would leave nothing to see.
     left = (observed & ~hidden).unflatten(-1, (-1, patch_minutes)).any(-1).flatten(1)

@@ -96,7 +96,7 @@ class Trainer:
         batch = self.windows.draw(generator)
         imputed = self.model.config.missing == "impute"
         hidden = artificial_mask(
-            batch.observed, config.masks, self.windows.patch, self.groups, generator, batch.values, imputed
+            batch.observed, config.masks, self.windows.patch, self.groups, generator, imputed
         )
         weights = target_weights(batch.observed, hidden, config.distance_exponent) * batch.target
         totals = weights.sum((0, 2)).to(self.device)

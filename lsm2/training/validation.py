@@ -59,7 +59,6 @@ class Validation:
                     windows.patch,
                     groups,
                     generator,
-                    batch.values,
                     imputed=network.missing == "impute",
                 ),
             )
