@@ -21,7 +21,7 @@ import torch
 from lsm2.aim import AIM
 from lsm2.training import PretrainConfig, pretrain
 from lsm2.training.dataset import Windows, load_recordings, normalise
-from lsm2.training.pretrain import Trainer, family_groups
+from lsm2.training.trainer import Trainer, family_groups
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN: dict[str, Any] = {

@@ -18,10 +18,12 @@ import torch
 from safetensors.torch import load_file
 
 import lsm2
+from lsm2.aim import AIM
 from lsm2.training import PretrainConfig, Source, load_source, pretrain
+from lsm2.training.contrastive import contrast, draw_view
 from lsm2.training.dataset import Recordings, Windows, load_recordings, normalise
-from lsm2.training.pretrain import learning_rate
 from lsm2.training.sources import SleepLog, draw_split, native_samples, read_splits
+from lsm2.training.trainer import learning_rate
 
 SHIPPED = Path(lsm2.__file__).parent / "training" / "lsm2-small.json"
 NETWORK = {
@@ -180,6 +182,68 @@ def test_two_processes_learn_what_one_does(data: Path, tmp_path: Path) -> None:
     together = weights(tmp_path / "run" / "checkpoint")
     for name, tensor in weights(alone).items():
         torch.testing.assert_close(tensor.float(), together[name].float(), rtol=1e-2, atol=1e-3, msg=name)
+
+
+CONTRASTIVE = {"contrastive": {}, "network": NETWORK | {"dropout": 0.0}}
+
+
+def test_contrastive_pretraining_learns_to_recognise_windows(data: Path, tmp_path: Path) -> None:
+    longer = config(steps=60, batch_windows=12, valid_every=10, learning_rate=3e-3, **CONTRASTIVE)
+    checkpoint = pretrain(longer, data=data, output=tmp_path / "run", progress=False)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert lines[-1]["valid_loss"] < lines[0]["valid_loss"] and "found" in lines[-1]["valid"]
+    model = lsm2.load_model(checkpoint)
+    assert model.config.training["objective"] == "contrastive"
+    assert not any("head" in name for name in weights(checkpoint))
+    assert np.isfinite(model.embed(lsm2.simulate(participants=1, days=1))).all(axis=None)
+
+
+def test_contrastive_pretraining_is_the_same_in_parts_and_after_a_stop(data: Path, tmp_path: Path) -> None:
+    def run(name: str, **changes: Any) -> Path:
+        settings = config(**(CONTRASTIVE | changes))
+        return pretrain(settings, data=data, output=tmp_path / name, progress=False)
+
+    whole = run("whole")
+    stopped = config(**CONTRASTIVE)
+    pretrain(stopped, data=data, output=tmp_path / "stopped", seconds=0.0, progress=False)
+    assert same(whole, run("stopped"))
+    parts = weights(run("parts", micro_windows=2))
+    for name, tensor in weights(whole).items():
+        torch.testing.assert_close(parts[name], tensor, atol=2e-3, rtol=2e-3)
+    with pytest.raises(ValueError, match=r"network\.dropout=0"):
+        config(contrastive={})
+
+
+def test_views_move_in_time_and_hide_but_invent_nothing(data: Path) -> None:
+    settings = config(**CONTRASTIVE, masks={"tokens": 0, "slots": 0, "channels": 1})
+    windows = windows_of(settings, load_recordings(settings, data, "train"))
+    batch = windows.draw(torch.Generator().manual_seed(0))
+    model = AIM(windows.network)
+    groups = torch.arange(3)
+    view = draw_view(batch, model, settings, groups, torch.Generator().manual_seed(1))
+    assert (view.visible.sum((1, 2)) < batch.observed.sum((1, 2))).all()
+    for window in range(len(batch.values)):
+        seen = [c for c in range(3) if view.visible[window, c].any()]
+        turns = [
+            turn
+            for turn in range(-60, 61)
+            if all(
+                torch.equal(batch.observed[window, c].roll(-turn, 0), view.visible[window, c]) for c in seen
+            )
+        ]
+        assert turns
+        turned = batch.values[window].roll(-turns[0], -1)
+        asleep = view.visible[window, 2]
+        assert torch.equal(view.values[window, 2][asleep], turned[2][asleep])
+        rate = view.visible[window, 0]
+        if rate.any() and len(turns) == 1:
+            assert 0 < (view.values[window, 0] - turned[0])[rate].abs().mean() < 5  # beats/min
+
+
+def test_contrast_of_unlike_views_is_the_logarithm_of_the_rest() -> None:
+    loss, found = contrast(torch.ones(8, 3), torch.ones(8, 3), 0.1)
+    assert float(loss) == pytest.approx(np.log(15), abs=1e-4)
+    assert float(found) < 0.5
 
 
 def test_a_run_of_another_config_is_not_mixed_up(data: Path, tmp_path: Path) -> None:

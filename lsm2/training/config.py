@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lsm2.aim import AIMConfig, MaskConfig, Normalisation
 from lsm2.aim.usual import MOST_DAYS
@@ -20,6 +20,19 @@ class ChannelTransform(BaseModel):
 
     transform: Literal["identity", "log1p", "log"] = "identity"
     clip: float | None = 6.0
+
+
+class ContrastiveConfig(BaseModel):
+    """Contrastive instead of masked pretraining, see :mod:`lsm2.training.contrastive`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    temperature: float = Field(default=0.1, gt=0)
+    projection_dim: int = Field(default=64, gt=0)
+    shift_minutes: int = Field(default=60, ge=0, lt=1440)
+    """A view is turned by up to so many minutes either way."""
+    jitter: float = Field(default=0.1, ge=0)
+    """Standard deviation of the noise on each minute, network units."""
 
 
 class PretrainConfig(BaseModel):
@@ -46,6 +59,8 @@ class PretrainConfig(BaseModel):
     network: dict[str, Any] = Field(default_factory=dict)
     """Fields of AIMConfig other than `normalisation`."""
     masks: MaskConfig = MaskConfig()
+    contrastive: ContrastiveConfig | None = None
+    """Learn to recognise windows altered by `masks` and more, instead of reconstructing what `masks` hide."""
     drop_fraction: float = Field(default=0.8, ge=0, lt=1)
     """Share of all tokens dropped from the computation, masked ones first."""
     distance_exponent: float = Field(default=0.5, ge=0)
@@ -90,6 +105,12 @@ class PretrainConfig(BaseModel):
         if "normalisation" in network:
             raise ValueError("network.normalisation is computed from the train people; leave it out")
         return network
+
+    @model_validator(mode="after")
+    def _no_dropout_between_passes(self) -> PretrainConfig:
+        if self.contrastive is not None and self.network.get("dropout", 0.0):
+            raise ValueError("contrastive pretraining computes views twice and needs network.dropout=0")
+        return self
 
     @classmethod
     def read(cls, path: Path) -> PretrainConfig:

@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from torch import Tensor
 from tqdm import tqdm
 
-from lsm2.aim import AIM, artificial_mask, target_weights
+from lsm2.aim import AIM
 from lsm2.channels import Schema
 from lsm2.checkpoint.native import CheckpointConfig, save_checkpoint
 from lsm2.training.config import PretrainConfig
-from lsm2.training.dataset import Batch, Recordings, Windows, load_recordings, normalise
-from lsm2.training.objective import channel_losses, total_loss
+from lsm2.training.contrastive import ContrastiveTrainer
+from lsm2.training.dataset import Recordings, Windows, load_recordings, normalise
 from lsm2.training.state import load_state, save_state
-from lsm2.training.validation import Validation
+from lsm2.training.trainer import Trainer, family_groups, learning_rate
 
 
 @contextmanager
@@ -47,118 +46,6 @@ def _device(name: str) -> str:
     if name != "auto":
         return name
     return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
-
-
-def family_groups(schema: Schema) -> Tensor:
-    """Family number of each channel (channels,)."""
-    families = list(schema.families)
-    return torch.tensor([families.index(channel.family) for channel in schema.channels])
-
-
-def learning_rate(config: PretrainConfig, step: int) -> float:
-    """Linear warm-up, then half a cosine down to the final rate."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    done = (step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1)
-    low = config.final_learning_rate
-    return low + (config.learning_rate - low) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
-
-
-def _optimiser(model: AIM, config: PretrainConfig) -> torch.optim.AdamW:
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    vectors = [p for p in model.parameters() if p.ndim < 2]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas)
-
-
-class Trainer:
-    """One step of pretraining, the same on one process or on several."""
-
-    def __init__(
-        self, config: PretrainConfig, model: AIM, windows: Windows, groups: Tensor, rank: int, world: int
-    ) -> None:
-        self.config, self.model, self.windows, self.groups = config, model, windows, groups
-        self.rank, self.world = rank, world
-        self.optimiser = _optimiser(model, config)
-        self.average = (
-            {name: p.detach().clone() for name, p in model.named_parameters()} if config.ema else {}
-        )
-        self.device = next(model.parameters()).device
-
-    def step(self, number: int) -> float:
-        """Draw the batch of step ``number``, learn from it, return its loss."""
-        config = self.config
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
-        torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
-        batch = self.windows.draw(generator)
-        imputed = self.model.config.missing == "impute"
-        hidden = artificial_mask(
-            batch.observed, config.masks, self.windows.patch, self.groups, generator, imputed
-        )
-        weights = target_weights(batch.observed, hidden, config.distance_exponent) * batch.target
-        totals = weights.sum((0, 2)).to(self.device)
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(config, number)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = torch.zeros((), device=self.device)
-        for rows in self._micro_batches((batch.observed | imputed) & ~hidden):
-            part = self._loss(batch, hidden, weights, totals, rows)
-            part.backward()
-            loss += part.detach()
-        if self.world > 1:
-            self._add_up_gradients()
-            dist.all_reduce(loss)
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
-        self.optimiser.step()
-        decay = min(config.ema, (1 + number) / (10 + number))
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                if name in self.average:
-                    self.average[name].lerp_(parameter, 1 - decay)
-        return float(loss)
-
-    def _add_up_gradients(self) -> None:
-        """Sum the gradients of all processes, in one message."""
-        parameters = list(self.model.parameters())
-        flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
-        dist.all_reduce(flat)
-        for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
-            parameter.grad = part.view_as(parameter)
-
-    def _micro_batches(self, visible: Tensor) -> list[Tensor]:
-        """This process's windows, in parts of like length so that little is padded."""
-        tokens = visible.unflatten(-1, (-1, self.windows.patch)).any(-1).flatten(1).sum(1)
-        order = tokens.argsort(descending=True, stable=True)[self.rank :: self.world]
-        return list(order.split(self.config.micro_windows))
-
-    def _loss(self, batch: Batch, hidden: Tensor, weights: Tensor, totals: Tensor, rows: Tensor) -> Tensor:
-        values, observed, mask, weight, start = (
-            x[rows].to(self.device) for x in (batch.values, batch.observed, hidden, weights, batch.start)
-        )
-        usual = None if batch.usual is None else batch.usual[rows].to(self.device)
-        with torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"
-        ):
-            reading = self.model.reconstruct_hidden(
-                values, observed, mask, start, self.config.drop_fraction, usual
-            )
-        return total_loss(channel_losses(self.model, reading, values, weight), totals)
-
-    @contextmanager
-    def averaged(self) -> Iterator[AIM]:
-        """The model with its averaged weights."""
-        kept = {name: p.detach().clone() for name, p in self.model.named_parameters() if name in self.average}
-        with torch.no_grad():
-            for name, parameter in self.model.named_parameters():
-                if name in self.average:
-                    parameter.copy_(self.average[name])
-            yield self.model
-            for name, parameter in self.model.named_parameters():
-                if name in kept:
-                    parameter.copy_(kept[name])
 
 
 def pretrain(
@@ -218,13 +105,18 @@ def _run(
     torch.manual_seed(config.seed)
     model = AIM(config.aim(normalise(config, schema, train))).to(device).train()
     windows = Windows(config, train, model.config)
-    trainer = Trainer(config, model, windows, groups, rank, world)
-    validation = Validation(config, valid, groups, model.config) if rank == 0 else None
+    if config.contrastive is None:
+        trainer = Trainer(config, model, windows, groups, rank, world)
+    else:
+        trainer = ContrastiveTrainer(config, model, windows, groups, rank, world)
+    validation = trainer.validation(valid) if rank == 0 else None
     state, log = output / "state", output / "log.jsonl"
     if rank == 0:
         output.mkdir(parents=True, exist_ok=True)
         _same_config(output / "pretrain.json", config, resume)
-    numbers = (load_state(state, model, trainer.average, trainer.optimiser) if resume else None) or {}
+    numbers = (
+        load_state(state, trainer.learnt, trainer.average, trainer.optimiser) if resume else None
+    ) or {}
     step, spent = int(numbers.get("step", 0)), numbers.get("seconds", 0.0)
     if rank == 0:
         _trim_log(log, step)
@@ -270,7 +162,13 @@ def _run(
         if rank == 0 and (
             time.monotonic() - written > config.checkpoint_seconds or out_of_time or step == config.steps
         ):
-            save_state(state, model, trainer.average, trainer.optimiser, {"step": step, "seconds": elapsed()})
+            save_state(
+                state,
+                trainer.learnt,
+                trainer.average,
+                trainer.optimiser,
+                {"step": step, "seconds": elapsed()},
+            )
             written = time.monotonic()
         if out_of_time:
             break
@@ -328,6 +226,7 @@ def _card(
         channels=schema,
         network=model.config,
         training={
+            "objective": "masked" if config.contrastive is None else "contrastive",
             "steps": config.steps,
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
