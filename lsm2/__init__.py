@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lsm2.api import calibrate, coverage, embed, load_model, reconstruct
+    from lsm2.api import calibrate, coverage, embed, reconstruct
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
+    from lsm2.loading import load_model
     from lsm2.model import Model
     from lsm2.readers import read_apple_health
     from lsm2.simulation import simulate
@@ -46,7 +47,7 @@ _HOME = {
     "calibrate": "lsm2.api",
     "coverage": "lsm2.api",
     "embed": "lsm2.api",
-    "load_model": "lsm2.api",
+    "load_model": "lsm2.loading",
     "reconstruct": "lsm2.api",
 }
 
