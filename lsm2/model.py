@@ -232,7 +232,7 @@ class Model:
         min_observed: float = 0.0,
         **options: Any,
     ) -> pd.DataFrame:
-        """Predict from this model's embeddings; see :func:`lsm2.predict`, of which ``options`` are the rest."""
+        """Predict from this model's embeddings; see :func:`lsm2.predict`, also for the other options."""
         from lsm2.probe import apply
 
         return apply(self, data, probe, events=events, min_observed=min_observed, **options)
@@ -318,8 +318,8 @@ class Model:
         )
 
     def save(self, directory: str | Path) -> Path:
-        """Write ``config.json``, ``model.safetensors`` (float32), the model card and, where there are any, the
-        calibration and the probes; :func:`load_model` reads them back.
+        """Write ``config.json``, ``model.safetensors`` (float32), the model card and, where there are any,
+        calibration and probes; :func:`load_model` reads them back.
 
         Args:
             directory: Made if needed. Files are written to temporary names and renamed.

@@ -56,9 +56,7 @@ def read_events(events: pd.DataFrame, days: Days, *, participant: str = PARTICIP
     ([15.5], ['start', 'end'])
     """
     if not isinstance(events, pd.DataFrame):
-        raise TypeError(
-            f"events must be a DataFrame with columns start and end, not {type(events).__name__}"
-        )
+        raise TypeError(f"events must be a DataFrame with columns start and end, not {type(events).__name__}")
     start, end = (_times(events, name) for name in (START, END))
     if (start.tz is None) != (end.tz is None):
         raise FrameError("events have a zone in one of start and end only; give both a zone, or neither")
@@ -92,8 +90,8 @@ def find_key(frame: pd.DataFrame, *names: str) -> pd.Index | None:
             if plain_name(label) == plain_name(name):
                 column = frame[label]
                 return pd.Index(column, dtype=column.dtype)
-        for level, label in enumerate(frame.index.names):
-            if label is not None and plain_name(label) == plain_name(name):
+        for level, of_level in enumerate(frame.index.names):
+            if of_level is not None and plain_name(of_level) == plain_name(name):
                 return frame.index.get_level_values(level)
     return None
 
