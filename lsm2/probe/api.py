@@ -122,7 +122,7 @@ def fit_probe(
     rows, target = found.rows, found.rows.target
     recipe = Recipe(len(target.classes), components, class_weight, seed)
     check_rows(rows, cv, recipe)
-    predicted, dummy, fold_of = cross_validate(rows, cv, recipe)
+    predicted, fold_of = cross_validate(rows, cv, recipe)
     sizes = {"task": target.task, "level": level_, "folds": cv}
     linear, strength = fit(rows, recipe)
     checkpoint, name = embeddings.checkpoint, embeddings.model
@@ -138,7 +138,7 @@ def fit_probe(
         channels=embeddings.channels,
         dim=embeddings.dim,
         features=found.features,
-        metrics=sizes | measure(rows, predicted, dummy, recipe),
+        metrics=sizes | measure(rows, predicted, recipe),
         settings={
             "groups": rows.grouped_by,
             "components": components,

@@ -60,7 +60,7 @@ def check_rows(rows: Rows, cv: int, recipe: Recipe) -> None:
         )
 
 
-def cross_validate(rows: Rows, cv: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def cross_validate(rows: Rows, cv: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
     """Predict every row by a model that saw none of its group; strengths are chosen inside training folds.
 
     Args:
@@ -69,14 +69,13 @@ def cross_validate(rows: Rows, cv: int, recipe: Recipe) -> tuple[np.ndarray, np.
         recipe: How to fit.
 
     Returns:
-        Probabilities (rows, classes) or numbers (rows, 1), the same of a dummy that knows the labels of the
-        training fold alone, and the fold of each row (rows,).
+        Probabilities (rows, classes) or numbers (rows, 1), and the fold of each row (rows,).
 
     Raises:
         FrameError: A training fold lacks a class, or has fewer rows than components.
     """
     y, width = rows.target.y, max(recipe.classes, 1)
-    predicted, dummy = np.full((len(y), width), np.nan), np.full((len(y), width), np.nan)
+    predicted = np.full((len(y), width), np.nan)
     fold_of = np.full(len(y), -1)
     for number, (train, held) in enumerate(folds(y, rows.groups, cv, recipe)):
         absent = np.setdiff1d(np.arange(recipe.classes), y[train])
@@ -91,13 +90,9 @@ def cross_validate(rows: Rows, cv: int, recipe: Recipe) -> tuple[np.ndarray, np.
             )
         model = fit(rows.take(train), recipe)[0]
         fold_of[held] = number
-        if recipe.classes:
-            predicted[held] = model.probabilities(rows.x[held])
-            dummy[held] = np.eye(width)[np.bincount(y[train], minlength=width).argmax()]
-        else:
-            predicted[held] = model.outputs(rows.x[held])
-            dummy[held] = y[train].mean()
-    return predicted, dummy, fold_of
+        held_out = rows.x[held]
+        predicted[held] = model.probabilities(held_out) if recipe.classes else model.outputs(held_out)
+    return predicted, fold_of
 
 
 def fit(rows: Rows, recipe: Recipe) -> tuple[Linear, float]:
@@ -106,8 +101,8 @@ def fit(rows: Rows, recipe: Recipe) -> tuple[Linear, float]:
     return Trainer(rows.x, rows.target.y, recipe).fit(strength), strength
 
 
-def measure(rows: Rows, predicted: np.ndarray, dummy: np.ndarray, recipe: Recipe) -> dict[str, Any]:
-    """Sizes, and each score with its interval and the dummy's."""
+def measure(rows: Rows, predicted: np.ndarray, recipe: Recipe) -> dict[str, Any]:
+    """Sizes, and each score with its interval and that of a dummy: the most frequent class, or the mean."""
     y = rows.target.y
     # Of one person alone the groups are drawn.
     units = rows.people if rows.people.max() else rows.groups
@@ -122,12 +117,11 @@ def measure(rows: Rows, predicted: np.ndarray, dummy: np.ndarray, recipe: Recipe
             for code, name in enumerate(rows.target.classes)
         }
         good = scores.classification(y, predicted, units, recipe.seed)
-        plain = scores.classification(y, dummy, units, recipe.seed)
-        plain["auroc"]["value"] = 0.5  # it ranks nobody
+        common = np.eye(recipe.classes)[np.bincount(y).argmax()]
+        plain = scores.classification(y, np.tile(common, (len(y), 1)), units, recipe.seed)
     else:
         good = scores.regression(y, predicted[:, 0], units, recipe.seed)
-        plain = scores.regression(y, dummy[:, 0], units, recipe.seed)
-        plain["pearson_r"]["value"] = None  # it is the same for all; that of folds means nothing
+        plain = scores.regression(y, np.full(len(y), y.mean()), units, recipe.seed)
     return found | {name: score | {"dummy": plain[name]["value"]} for name, score in good.items()}
 
 
