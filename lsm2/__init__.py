@@ -10,10 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lsm2.api import calibrate, coverage, embed, load_model, reconstruct
+    from lsm2.api import calibrate, coverage, embed, reconstruct
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
+    from lsm2.loading import load_model
     from lsm2.model import Model
+    from lsm2.probe import Probe, fit_probe, load_probe, predict
     from lsm2.readers import read_apple_health
     from lsm2.simulation import simulate
 
@@ -23,13 +25,17 @@ __all__ = [
     "CHANNELS",
     "Channel",
     "Model",
+    "Probe",
     "Schema",
     "__version__",
     "calibrate",
     "coverage",
     "embed",
+    "fit_probe",
     "load_model",
+    "load_probe",
     "mask_nonwear",
+    "predict",
     "read_apple_health",
     "reconstruct",
     "simulate",
@@ -46,7 +52,11 @@ _HOME = {
     "calibrate": "lsm2.api",
     "coverage": "lsm2.api",
     "embed": "lsm2.api",
-    "load_model": "lsm2.api",
+    "load_model": "lsm2.loading",
+    "fit_probe": "lsm2.probe",
+    "load_probe": "lsm2.probe",
+    "predict": "lsm2.probe",
+    "Probe": "lsm2.probe",
     "reconstruct": "lsm2.api",
 }
 

@@ -3,77 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
 from lsm2.channels import CHANNELS, Schema
-from lsm2.checkpoint import load
 from lsm2.days import coverage as coverage_of_days
 from lsm2.days import read_days
-from lsm2.intervals import collect, fit, join, load_calibration
+from lsm2.intervals import collect, fit, join
+from lsm2.loading import resolve
 from lsm2.model import Level, Model, Point, Summary
-
-
-def load_model(
-    name: str | Path = "lsm2-small",
-    *,
-    revision: str | None = None,
-    device: str = "auto",
-    precision: str = "float32",
-    cache_dir: str | Path | None = None,
-    local_files_only: bool = False,
-) -> Model:
-    """Load a model.
-
-    Args:
-        name: A shipped checkpoint's name (``"lsm2-small"``); a folder with ``config.json`` and
-            ``model.safetensors``; an OpenMHC release: its folder, or a ``.ckpt`` with
-            ``normalization_stats.json`` beside it; a name on the Hugging Face hub: ``"openmhc-daily"``,
-            ``"openmhc-weekly"``, ``"org/repo"`` or ``"hf://org/repo"``, each with ``@revision`` if wanted.
-            What lies on disk goes before the hub, and only a hub name makes use of the network.
-        revision: Branch, tag or commit on the hub; None for the main branch as it was when first loaded.
-        device: ``"auto"`` (CUDA where there is one, else the CPU) or a torch device.
-        precision: ``"float32"``, so that numbers agree across machines; ``"bfloat16"``; ``"auto"`` for
-            bfloat16 where the hardware has it (AMX, AVX512-BF16, GPU).
-        cache_dir: Where downloads are kept; None for the hub's own place (``HF_HOME``, ``HF_HUB_CACHE``).
-        local_files_only: Take what is in the cache and never touch the network.
-
-    Returns:
-        The model, in float32 weights, ready for inference.
-
-    Raises:
-        FileNotFoundError: Nothing of that name (the shipped ones are listed), or no such repository or
-            revision on the hub.
-        CheckpointError: A file is damaged, holds classes that would have to be unpickled (they are named), or
-            its tensors do not match its config (they are listed).
-        PermissionError, ConnectionError: The hub refuses access, or cannot be reached.
-        ValueError: The device or precision is not known.
-
-    Example:
-        >>> import lsm2
-        >>> lsm2.load_model("lsm2-small").config.licence
-        'CC-BY-NC-SA-4.0'
-    """
-    network, config, card, folder = load(
-        name, revision=revision, cache_dir=cache_dir, local_files_only=local_files_only
-    )
-    return Model(
-        network,
-        config,
-        device=device,
-        precision=precision,
-        card=card,
-        calibration=load_calibration(folder),
-    )
 
 
 def embed(
     data: pd.DataFrame,
     *,
     level: Level = "day",
+    events: pd.DataFrame | None = None,
     min_observed: float = 0.0,
     model: Model | str | Path | None = None,
     columns: Mapping[Any, str] | None = None,
@@ -97,7 +45,12 @@ def embed(
             a channel's valid range are missing. The frame is not modified.
         level: ``"day"``: one row for every calendar day that has a row in ``data``; ``"participant"``:
             mean and standard deviation over days (``e0_mean ... e0_std ...``); ``"hour"``: 24 rows a day;
-            ``"token"``: a row for each observed token.
+            ``"token"``: a row for each observed token; ``"window"``: a row for each of ``events``.
+        events: For ``level="window"``: intervals of time, columns ``participant_id`` (not needed for one
+            participant), ``start`` and ``end``, in any order; others are left out. Times without a zone are
+            those of the participant's clock. Each row is the mean over the tokens that the interval overlaps,
+            weighted by minutes of overlap times observed share; it may cross midnight. Where start equals
+            end, it is the minute that they lie in.
         min_observed: Days with a smaller share of observed minutes (of the channels in ``data``) become NaN.
         model: A model, a name or folder for :func:`load_model`, or None for the shipped default.
         columns: {your column: channel} for columns whose names are not known.
@@ -110,14 +63,16 @@ def embed(
 
     Returns:
         float32 columns ``e0, e1, ...``; index ``date``, or (``participant_id``, ``date``) where the input
-        names participants; at other levels ``timestamp`` (and ``channel``). ``.attrs`` holds the checkpoint's
-        hash and, for days, the observed share of each row. A day without an observed token is a row of NaN
-        (one warning counts them).
+        names participants; at other levels ``timestamp`` (and ``channel``); of windows ``start`` and ``end``,
+        in the order of ``events``. ``.attrs`` holds the checkpoint's hash and, for days, the observed share
+        of each row. A day or event without an observed token is a row of NaN (one warning counts them), also
+        an event of a participant that ``data`` lacks.
 
     Raises:
         TypeError: ``data`` is no DataFrame.
         ValueError: No known channel, no time, a column that is not numeric, an unknown level, unit or zone;
-            the message says what, where and what to do.
+            events that end before they start, lack a column, or are all of unknown participants; the message
+            says what, where and what to do.
 
     Example:
         >>> import lsm2
@@ -125,9 +80,10 @@ def embed(
         >>> lsm2.embed(recording).shape
         (2, 192)
     """
-    return _resolve(model).embed(
+    return resolve(model).embed(
         data,
         level=level,
+        events=events,
         min_observed=min_observed,
         columns=columns,
         units=units,
@@ -227,7 +183,7 @@ def reconstruct(
         >>> bool(days["steps"].iloc[0] >= recording["steps"].sum())
         True
     """
-    return _resolve(model).reconstruct(
+    return resolve(model).reconstruct(
         data,
         channels=channels,
         point=point,
@@ -305,7 +261,7 @@ def calibrate(
         >>> list(filled.columns)
         ['heart_rate', 'heart_rate.lower', 'heart_rate.upper']
     """
-    whole = _resolve(model)
+    whole = resolve(model)
     days = read_days(
         data,
         whole.schema,
@@ -316,7 +272,7 @@ def calibrate(
         timestamp=timestamp,
         keep_zeros=keep_zeros,
     )
-    parts = [(whole, None)] if folds is None else [(_resolve(m), list(people)) for m, people in folds]
+    parts = [(whole, None)] if folds is None else [(resolve(m), list(people)) for m, people in folds]
     residuals = []
     for answering, people in parts:
         if answering.schema != whole.schema:
@@ -371,7 +327,7 @@ def coverage(
         >>> bool(table.iloc[0].between(0, 1).all())
         True
     """
-    schema = Schema(channels=tuple(CHANNELS.values())) if model is None else _resolve(model).schema
+    schema = Schema(channels=tuple(CHANNELS.values())) if model is None else resolve(model).schema
     days = read_days(
         data,
         schema,
@@ -383,18 +339,3 @@ def coverage(
         keep_zeros=keep_zeros,
     )
     return coverage_of_days(days).loc[:, list(days.recorded)]
-
-
-@lru_cache(maxsize=1)
-def _default() -> Model:
-    return load_model()
-
-
-def _resolve(model: Model | str | Path | None) -> Model:
-    if model is None:
-        return _default()
-    if isinstance(model, Model):
-        return model
-    if isinstance(model, (str, Path)):
-        return load_model(model)
-    raise TypeError(f"model is a Model, a name, a folder or None, not {type(model).__name__}")

@@ -37,3 +37,13 @@ def check_uncertainty(interval: object, n_samples: object, seed: object) -> None
             raise ValueError(f"{name}={value!r} is a whole number, {least} or more")
     if interval is not None and n_samples is not None:
         raise ValueError("interval= and n_samples= exclude each other: ask for one, or call twice")
+
+
+def check_events(level: str, events: object) -> None:
+    """Refuse events at a level that is not theirs, and their level without events."""
+    if (level == "window") != (events is not None):
+        raise ValueError(
+            f"events= is for level='window', not level={level!r}"
+            if events is not None
+            else "level='window' needs events=, a frame with columns participant_id, start and end"
+        )

@@ -1,4 +1,4 @@
-"""Embeddings of tokens and windows as tables: by day (or week), participant, hour or token."""
+"""Embeddings of tokens and windows as tables: by day (or week), participant, hour, token or event."""
 
 from __future__ import annotations
 
@@ -8,9 +8,52 @@ import numpy as np
 import pandas as pd
 
 from lsm2.aim import AIMConfig
-from lsm2.days import DAY, Windows
+from lsm2.days import DAY, Events, Overlaps, Windows, overlaps
+from lsm2.engine import Engine
 
 _HOURS = 24
+Tokens = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
+"""Window numbers, token numbers, observed shares and outputs, a batch of windows at a time."""
+
+
+def tabulate(
+    engine: Engine,
+    windows: Windows,
+    level: str,
+    *,
+    events: Events | None,
+    min_observed: float,
+    batch_size: int | None,
+    progress: bool | None,
+) -> tuple[pd.DataFrame, str]:
+    """Embed windows as a table of a level.
+
+    Returns:
+        The table, with ``.attrs["observed"]`` where its rows are days, and how many rows lack an observed
+        token, in words ("" for none).
+    """
+    config = engine.network.config
+    kept, shares = rich_enough(windows, min_observed)
+    if events is not None:
+        found = overlaps(windows, events, config.patch_minutes)
+        tokens = engine.embed_tokens(
+            windows.values, kept & found.touched, batch_size=batch_size, progress=progress
+        )
+        table = by_event(found, tokens, config)
+        empty, strangers = int(table.isna().all(axis=1).sum()), int((events.person < 0).sum())
+        note = f" ({strangers} of participants that the recording lacks)" if strangers else ""
+        return table, f"{empty} of {len(table)} events{note}" if empty else ""
+    if level in ("hour", "token"):
+        tokens = engine.embed_tokens(windows.values, kept, batch_size=batch_size, progress=progress)
+        table = by_token(windows, tokens, level, config)
+    else:
+        embeddings = engine.embed(windows.values, kept, batch_size=batch_size, progress=progress)
+        table = by_window(windows, embeddings, level)
+    if level == "day":
+        table.attrs["observed"] = shares.tolist()
+    empty = int((engine.token_counts(windows.observed) == 0).sum())
+    what = "days" if windows.length == 1 else f"windows of {windows.length} days"
+    return table, f"{empty} of {len(windows)} {what}" if empty else ""
 
 
 def rich_enough(windows: Windows, min_observed: float) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +97,7 @@ def by_window(windows: Windows, embeddings: np.ndarray, level: str) -> pd.DataFr
 
 def by_token(
     windows: Windows,
-    tokens: Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    tokens: Tokens,
     level: str,
     config: AIMConfig,
 ) -> pd.DataFrame:
@@ -86,6 +129,29 @@ def by_token(
     mass[mass == 0] = np.nan
     table = (total / mass[:, None]).astype(np.float32)
     return pd.DataFrame(table, index=days.index("hour"), columns=_names(width))
+
+
+def by_event(overlaps: Overlaps, tokens: Tokens, config: AIMConfig) -> pd.DataFrame:
+    """Encoder outputs as a table of their mean over each event, in the order of the events.
+
+    Tokens weigh by the minutes of theirs that the event overlaps, times their observed share where the
+    network pools by it.
+    """
+    count, width = len(overlaps.events), config.encoder_dim
+    total, mass = np.zeros((count, width)), np.zeros(count)
+    for window, token, share, output in tokens:
+        weight = (share if config.observed_share_pooling else np.ones_like(share)).astype(np.float64)
+        columns, slot = np.unique(window * config.slots + token % config.slots, return_inverse=True)
+        held = np.zeros((len(columns), width + 1))  # sums over channels of outputs, and of weights
+        np.add.at(held, slot, np.column_stack([output * weight[:, None], weight]))
+        part = overlaps.minutes[:, columns].tocsr()
+        rows = np.flatnonzero(np.diff(part.indptr))
+        sums = part[rows] @ held
+        total[rows] += sums[:, :width]
+        mass[rows] += sums[:, width]
+    mass[mass == 0] = np.nan
+    table = (total / mass[:, None]).astype(np.float32)
+    return pd.DataFrame(table, index=overlaps.events.index, columns=_names(width))
 
 
 def _names(width: int) -> list[str]:

@@ -8,23 +8,27 @@ from collections.abc import Iterable, Mapping
 from copy import copy
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
 
 from lsm2 import levels
 from lsm2.aim import AIM
-from lsm2.arguments import check_batch_size, check_uncertainty, one_of
+from lsm2.arguments import check_batch_size, check_events, check_uncertainty, one_of
 from lsm2.channels import Schema
-from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint
-from lsm2.days import DAY, Windows, coverage, lay_out, make_windows, read_days
+from lsm2.checkpoint import CheckpointConfig, copy_probes, fingerprint, model_card, save_checkpoint
+from lsm2.days import DAY, Windows, coverage, lay_out, make_windows, read_days, read_events
 from lsm2.engine import make_engine
+from lsm2.facts import describe
 from lsm2.filling import Filling, propose
 from lsm2.intervals import Calibration
 from lsm2.usual import read_history
 
-Level = Literal["day", "participant", "hour", "token"]
+if TYPE_CHECKING:
+    from lsm2.probe import Probe
+
+Level = Literal["day", "participant", "hour", "token", "window"]
 Point = Literal["mean", "median"]
 Summary = Literal["day"]
 
@@ -37,6 +41,7 @@ class Model:
         schema: The channels that the model knows (``.channels``: objects with ``.name``, ``.unit``,
             ``.kind``, ...).
         calibration: Behind intervals, totals' intervals and samples; None until :func:`lsm2.calibrate`.
+        folder: Where the checkpoint was loaded from, if it was; its probes lie there.
 
     Example:
         >>> import lsm2
@@ -54,12 +59,14 @@ class Model:
         precision: str = "float32",
         card: str | None = None,
         calibration: Calibration | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.config = config
         self.schema: Schema = config.channels
         self._engine = make_engine(network, device, precision)
         self._card = card
         self.calibration = calibration
+        self.folder = folder
         self.window_days, part = divmod(network.config.window_minutes, DAY)
         if part or DAY % network.config.patch_minutes:
             raise ValueError(
@@ -90,6 +97,7 @@ class Model:
         data: pd.DataFrame,
         *,
         level: Level = "day",
+        events: pd.DataFrame | None = None,
         min_observed: float = 0.0,
         columns: Mapping[Any, str] | None = None,
         units: Mapping[str, str] | None = None,
@@ -102,6 +110,7 @@ class Model:
     ) -> pd.DataFrame:
         """Embed a recording with this model; see :func:`lsm2.embed`."""
         one_of("level", level, get_args(Level))
+        check_events(level, events)
         check_batch_size(batch_size)
         if not 0 <= min_observed <= 1:
             raise ValueError(f"min_observed={min_observed!r} is a share of observed minutes, from 0 to 1")
@@ -116,22 +125,21 @@ class Model:
             keep_zeros=keep_zeros,
         )
         windows = make_windows(days, self.window_days)
-        kept, shares = levels.rich_enough(windows, min_observed)
-        options: dict[str, Any] = {"batch_size": batch_size, "progress": progress}
-        if level in ("hour", "token"):
-            tokens = self._engine.embed_tokens(windows.values, kept, **options)
-            table = levels.by_token(windows, tokens, level, self.config.network)
-        else:
-            embeddings = self._engine.embed(windows.values, kept, **options)
-            table = levels.by_window(windows, embeddings, level)
-        own = {"checkpoint": self.hash, "model": self.config.name, "level": level}
+        intervals = None if events is None else read_events(events, days, participant=participant)
+        table, empty = levels.tabulate(
+            self._engine,
+            windows,
+            level,
+            events=intervals,
+            min_observed=min_observed,
+            batch_size=batch_size,
+            progress=progress,
+        )
+        recorded = [name for name, there in zip(self.schema.names, days.recorded, strict=True) if there]
+        own = {"checkpoint": self.hash, "model": self.config.name, "level": level, "channels": recorded}
         table.attrs |= days.origin.attrs | own
-        if level == "day":
-            table.attrs["observed"] = shares.tolist()
-        empty = int((self._engine.token_counts(windows.observed) == 0).sum())
         if empty:
-            what = "days" if self.window_days == 1 else f"windows of {self.window_days} days"
-            _warn(f"{empty} of {len(windows)} {what} have no observed token; their embedding is NaN")
+            _warn(f"{empty} have no observed token; their embedding is NaN")
         return table
 
     def reconstruct(
@@ -215,6 +223,20 @@ class Model:
         table.attrs["predicted"] = [str(c.label) for c in layout.columns if np.isnan(c.values).all()]
         return table
 
+    def predict(
+        self,
+        data: pd.DataFrame,
+        probe: Probe | str | Path,
+        *,
+        events: pd.DataFrame | None = None,
+        min_observed: float = 0.0,
+        **options: Any,
+    ) -> pd.DataFrame:
+        """Predict from this model's embeddings; see :func:`lsm2.predict`, also for the other options."""
+        from lsm2.probe import apply
+
+        return apply(self, data, probe, events=events, min_observed=min_observed, **options)
+
     def propose(self, windows: Windows, wanted: np.ndarray, point: str, **options: Any) -> np.ndarray:
         """Values for the minutes wanted of days; see :func:`lsm2.filling.propose`."""
         return propose(self._engine, windows, wanted, (point,), **options)[0]
@@ -296,8 +318,8 @@ class Model:
         )
 
     def save(self, directory: str | Path) -> Path:
-        """Write ``config.json``, ``model.safetensors`` (float32), the model card and, where there is one, the
-        calibration; :func:`load_model` reads them back.
+        """Write ``config.json``, ``model.safetensors`` (float32), the model card and, where there are any,
+        calibration and probes; :func:`load_model` reads them back.
 
         Args:
             directory: Made if needed. Files are written to temporary names and renamed.
@@ -316,6 +338,7 @@ class Model:
         folder = save_checkpoint(directory, self._engine.network, self.config, card=card)
         if self.calibration is not None:
             self.calibration.save(folder)
+        copy_probes(self.folder, folder)
         return folder
 
     def push_to_hub(
@@ -360,35 +383,8 @@ class Model:
             )
 
     def info(self) -> dict[str, Any]:
-        """What the model is: name, hash, size, terms, channels with unit and normalisation, and its
-        training.
-        """
-        network = self.config.network
-        return {
-            "name": self.config.name,
-            "checkpoint": self.hash,
-            "licence": self.config.licence,
-            "description": self.config.description,
-            "parameters": sum(p.numel() for p in self._engine.network.parameters()),
-            "embedding_width": network.encoder_dim,
-            "window_minutes": network.window_minutes,
-            "patch_minutes": network.patch_minutes,
-            "device": self.device,
-            "precision": self.precision,
-            "channels": [
-                {
-                    "name": channel.name,
-                    "unit": channel.unit,
-                    "kind": channel.kind,
-                    "family": channel.family,
-                    "valid_range": [channel.minimum, channel.maximum],
-                    "normalisation": constants.model_dump(include={"transform", "mean", "std", "clip"}),
-                }
-                for channel, constants in zip(self.schema.channels, network.normalisation, strict=True)
-            ],
-            "calibration": None if self.calibration is None else self.calibration.summary(),
-            "training": self.config.training,
-        }
+        """What the model is: name, hash, size, terms, channels, normalisation, training."""
+        return describe(self, sum(p.numel() for p in self._engine.network.parameters()))
 
 
 def _warn(message: str) -> None:

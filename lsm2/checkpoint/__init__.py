@@ -11,10 +11,12 @@ from lsm2.checkpoint.native import (
     read_config,
     save_checkpoint,
 )
+from lsm2.checkpoint.shipped import copy_probes
 
 __all__ = [
     "CheckpointConfig",
     "CheckpointError",
+    "copy_probes",
     "fingerprint",
     "load",
     "load_checkpoint",

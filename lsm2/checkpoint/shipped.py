@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from lsm2.checkpoint.native import CONFIG
 
+PROBES, PROBE = "probes", "probe.json"
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
@@ -17,3 +19,15 @@ def names() -> list[str]:
 def find(name: str) -> Path | None:
     """The folder of a shipped checkpoint, or None."""
     return _WEIGHTS / name if name in names() else None
+
+
+def probe_folders(checkpoint: Path) -> dict[str, Path]:
+    """Folders of the probes in a checkpoint's folder, by name."""
+    return {path.parent.name: path.parent for path in sorted(checkpoint.glob(f"{PROBES}/*/{PROBE}"))}
+
+
+def copy_probes(source: Path | None, target: Path) -> None:
+    """Copy the probes of one checkpoint's folder, if it has any, into another's."""
+    for name, folder in ({} if source is None else probe_folders(source)).items():
+        if (target / PROBES / name).resolve() != folder.resolve():
+            shutil.copytree(folder, target / PROBES / name, dirs_exist_ok=True)

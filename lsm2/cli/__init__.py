@@ -1,5 +1,5 @@
 """The command line: ``embed``, ``reconstruct``, ``coverage``, ``info``, ``pretrain``, ``demo``,
-``calibrate``, ``evaluate``, ``import``.
+``calibrate``, ``evaluate``, ``import``, ``fit-probe``, ``predict``.
 
 Exit codes: 0 done, 2 something the user can mend (one line on stderr says what), 130 interrupted. Heavy
 imports stand inside the commands, so that ``lsm2 --help`` answers at once.
@@ -15,10 +15,10 @@ from typing import Any
 
 import typer
 
-from lsm2.cli import calibrate, commands, evaluate, imports
+from lsm2.cli import calibrate, commands, evaluate, imports, probes
 from lsm2.cli.app import app
 
-__all__ = ["app", "calibrate", "commands", "evaluate", "imports", "main"]
+__all__ = ["app", "calibrate", "commands", "evaluate", "imports", "main", "probes"]
 
 
 # What messages say to callers of the functions, in the words of the command line.
@@ -34,6 +34,11 @@ _OPTIONS = {
     "cache_dir=": "HF_HUB_CACHE",
     "timestamp='...'": "--timestamp ...",
     "participant='...'": "--participant ...",
+    "events=, a frame with": "--events, a table with",
+    "events= is": "--events is",
+    "Pass model= to": "Pass --model to",
+    "level='window'": "--level window",
+    "label='...'": "--label ...",
     "no tz= is given": "no --tz is given",
 }
 

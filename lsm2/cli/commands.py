@@ -15,6 +15,7 @@ from lsm2.cli.options import (
     BatchSize,
     Columns,
     Device,
+    Events,
     KeepZeros,
     ModelName,
     Output,
@@ -26,11 +27,12 @@ from lsm2.cli.options import (
     Units,
     Zone,
     frame_options,
+    read_keyed,
     read_recording,
 )
 from lsm2.cli.text import fact_lines
 
-Level = Literal["day", "hour", "token", "participant"]
+Level = Literal["day", "hour", "token", "participant", "window"]
 Point = Literal["mean", "median"]
 Grid = Literal["days", "full"]
 
@@ -41,6 +43,7 @@ def embed(
     output: Output,
     model: ModelName = "lsm2-small",
     level: Annotated[Level, typer.Option(help="What one row stands for.")] = "day",
+    events: Events = None,
     min_observed: Annotated[
         float, typer.Option(min=0, max=1, help="Days with a smaller observed share become NaN.")
     ] = 0.0,
@@ -60,9 +63,11 @@ def embed(
     from lsm2.tables import write_table
 
     data = read_recording(recording, output, participant, timestamp)
+    intervals = None if events is None else read_keyed(events, data, participant, timestamp)
     embeddings = lsm2.embed(
         data,
         level=level,
+        events=intervals,
         min_observed=min_observed,
         model=lsm2.load_model(model, device=device, precision=precision),
         batch_size=batch_size,

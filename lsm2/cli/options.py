@@ -46,6 +46,12 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Days computed at onc
 Progress = Annotated[bool | None, typer.Option(help="Show a progress bar; by default on a terminal.")]
 
 
+Events = Annotated[
+    Path | None,
+    typer.Option(help="Intervals, for rows by window: .parquet or .csv with participant_id, start and end."),
+]
+
+
 def check_output(output: Path) -> None:
     """Refuse an output that cannot be written, before any work is done for it.
 
@@ -71,6 +77,22 @@ def read_recording(recording: Path, output: Path | None, participant: str, times
         if output.exists() and recording.exists() and output.samefile(recording):
             raise ValueError(f"{output}: is read here; choose another name for the output")
     return read_table(recording, participant=participant, timestamp=timestamp)
+
+
+def read_keyed(path: Path, data: pd.DataFrame, participant: str, timestamp: str) -> pd.DataFrame:
+    """Read labels or intervals; ids that are text in a CSV become those of the data, such as numbers."""
+    from lsm2.days import find_key
+    from lsm2.tables import read_table
+
+    table = read_table(path, participant=participant, timestamp=timestamp)
+    known, ids = (find_key(frame, participant, "participant_id") for frame in (data, table))
+    if known is None or ids is None or path.suffix.lower() == ".parquet":
+        return table
+    plain = {str(one): one for one in known.unique()}
+    for column in table.columns:
+        if str(column) == ids.name:
+            table[column] = [plain.get(str(one), one) for one in ids]
+    return table
 
 
 def frame_options(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnight
-from lsm2.days.keys import FrameError
+from lsm2.days.events import Events, find_key, read_events
+from lsm2.days.keys import FrameError, as_times
 from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
+from lsm2.days.overlaps import Overlaps, overlaps
 from lsm2.days.read import read_days
 from lsm2.days.windows import Windows, make_windows
 from lsm2.days.write import Layout, lay_out, round_counts, select_columns, to_frame
@@ -14,17 +16,23 @@ __all__ = [
     "DAY",
     "Column",
     "Days",
+    "Events",
     "FrameError",
     "Layout",
     "Level",
     "Origin",
+    "Overlaps",
     "Windows",
+    "as_times",
     "coverage",
     "crosses_midnight",
+    "find_key",
     "lay_out",
     "make_windows",
     "mask_nonwear",
+    "overlaps",
     "read_days",
+    "read_events",
     "round_counts",
     "run_lengths",
     "select_columns",

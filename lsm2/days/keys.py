@@ -70,7 +70,7 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
     """
     time_key = _time_key(frame, timestamp)
     person_key = _person_key(frame, participant, time_key)
-    times = _times(time_key.values(frame), time_key.where)
+    times = as_times(time_key.values(frame), time_key.where)
     if person_key is None:
         participants: pd.Index = pd.RangeIndex(min(len(frame), 1), name=PARTICIPANT)
         person = np.zeros(len(frame), np.int64)
@@ -162,7 +162,12 @@ def _person_key(frame: pd.DataFrame, participant: str, time_key: _Key) -> _Key |
     return _Key(others[0])
 
 
-def _times(index: pd.Index, where: str) -> pd.DatetimeIndex:
+def as_times(index: pd.Index, where: str) -> pd.DatetimeIndex:
+    """Return timestamps from timestamps, periods, dates or ISO text.
+
+    Raises:
+        FrameError: A row holds none, or what cannot be read as one; says which, and where.
+    """
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
     if not isinstance(index, pd.DatetimeIndex):

@@ -1,0 +1,65 @@
+"""Probes on recordings: embed at the probe's level, then predict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lsm2.probe.embeddings import is_embeddings
+from lsm2.probe.files import find_probe, read_probe
+from lsm2.probe.probe import Probe
+
+if TYPE_CHECKING:
+    from lsm2.model import Model
+
+
+def apply(
+    model: Model,
+    data: pd.DataFrame,
+    probe: Probe | str | Path,
+    *,
+    events: pd.DataFrame | None = None,
+    **options: Any,
+) -> pd.DataFrame:
+    """Predict from recordings or embeddings; see :func:`lsm2.predict`.
+
+    Args:
+        model: Embeds recordings; names of probes are looked up in its folder first.
+        data: As for :func:`lsm2.predict`.
+        probe: A probe, its folder or its name.
+        events: For probes by window.
+        options: For :meth:`lsm2.Model.embed`.
+    """
+    if not isinstance(probe, Probe):
+        probe = read_probe(find_probe(probe, model.folder))
+    if is_embeddings(data):
+        return apply_to_embeddings(data, probe, events=events, participant=options.get("participant"))
+    probe.check_checkpoint(model.hash, model.config.name)
+    if probe.level == "window" and events is None:
+        raise ValueError(
+            "the probe predicts intervals: pass events=, a frame with participant_id, start, end"
+        )
+    check_events(probe, events)
+    embeddings = model.embed(data, level=probe.level, events=events, **options)  # type: ignore[arg-type]
+    return probe.predict(embeddings)
+
+
+def apply_to_embeddings(
+    data: pd.DataFrame, probe: Probe, *, events: pd.DataFrame | None, participant: str | None
+) -> pd.DataFrame:
+    """Predict from embeddings.
+
+    Raises:
+        ValueError: Events are given too, or the embeddings do not fit the probe.
+    """
+    if events is not None:
+        raise ValueError("events= is for recordings; embeddings by window hold their intervals in the index")
+    return probe.predict(data, participant=participant or "participant_id")
+
+
+def check_events(probe: Probe, events: pd.DataFrame | None) -> None:
+    """Refuse events for a probe that does not predict them."""
+    if probe.level != "window" and events is not None:
+        raise ValueError(f"events= is for probes by window; this one predicts by {probe.level}")

@@ -1,0 +1,138 @@
+"""Fitting a probe on matched rows, and its out-of-fold predictions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsm2.days import FrameError
+from lsm2.probe import scores
+from lsm2.probe.linear import Linear, Recipe, Trainer, choose_strength, folds, most_folds
+from lsm2.probe.probe import likeliest
+from lsm2.probe.targets import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows to learn from: each has an embedding, a label and a group."""
+
+    x: np.ndarray  # float64 (rows, features), no NaN
+    target: Target  # of the rows
+    people: np.ndarray  # int64 (rows,), position among the participants
+    groups: np.ndarray  # int64 (rows,)
+    grouped_by: str  # participants, or groups
+
+    def take(self, rows: np.ndarray) -> Rows:
+        """Return some rows, or all in another order."""
+        target = replace(self.target, y=self.target.y[rows])
+        return Rows(self.x[rows], target, self.people[rows], self.groups[rows], self.grouped_by)
+
+
+def check_rows(rows: Rows, cv: int, recipe: Recipe) -> None:
+    """Refuse what cannot be cross-validated.
+
+    Raises:
+        FrameError: Too few people or groups, also of a class, or too few rows for the components.
+    """
+    whole = "people" if rows.grouped_by == "participants" else "groups"
+    count = len(np.unique(rows.groups))
+    if count < cv:
+        more = "pass groups= to split one person's data, or " if whole == "people" and count < 2 else ""
+        fewer = f"; pass cv={count} or fewer" if count >= 2 else ""
+        raise FrameError(
+            f"cv={cv} folds need {cv} {whole} or more with data and a label, and there are {count}{fewer}; "
+            f"{more}label more of them"
+        )
+    if most_folds(rows.target.y, rows.groups, recipe) < 2:
+        pairs = np.unique(np.column_stack([rows.target.y, rows.groups]), axis=0)
+        counts = np.bincount(pairs[:, 0], minlength=recipe.classes)
+        rare = ", ".join(repr(rows.target.classes[one]) for one in np.flatnonzero(counts < 2))
+        raise FrameError(
+            f"only one of the {whole} has label {rare}: it cannot be both learnt and tested. Drop or merge "
+            "such classes, or label more people."
+        )
+    if recipe.components is not None and recipe.components > rows.x.shape[1]:
+        raise FrameError(
+            f"components={recipe.components} is more than the {rows.x.shape[1]} columns of the embeddings"
+        )
+
+
+def cross_validate(rows: Rows, cv: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    """Predict every row by a model that saw none of its group; strengths are chosen inside training folds.
+
+    Args:
+        rows: In an order that does not depend on that of the data.
+        cv: Number of folds.
+        recipe: How to fit.
+
+    Returns:
+        Probabilities (rows, classes) or numbers (rows, 1), and the fold of each row (rows,).
+
+    Raises:
+        FrameError: A training fold lacks a class, or has fewer rows than components.
+    """
+    y, width = rows.target.y, max(recipe.classes, 1)
+    predicted = np.full((len(y), width), np.nan)
+    fold_of = np.full(len(y), -1)
+    for number, (train, held) in enumerate(folds(y, rows.groups, cv, recipe)):
+        absent = np.setdiff1d(np.arange(recipe.classes), y[train])
+        if len(absent):
+            raise FrameError(
+                f"a training fold has no row of class {rows.target.classes[absent[0]]!r}, of which there are "
+                "too few people; drop or merge such classes, or pass another cv="
+            )
+        if recipe.components is not None and recipe.components > len(train):
+            raise FrameError(
+                f"components={recipe.components} is more than the {len(train)} rows of a training fold"
+            )
+        model = fit(rows.take(train), recipe)[0]
+        fold_of[held] = number
+        held_out = rows.x[held]
+        predicted[held] = model.probabilities(held_out) if recipe.classes else model.outputs(held_out)
+    return predicted, fold_of
+
+
+def fit(rows: Rows, recipe: Recipe) -> tuple[Linear, float]:
+    """Fit on all rows; return the model and the strength that folds inside the rows chose."""
+    strength = choose_strength(rows.x, rows.target.y, rows.groups, recipe)
+    return Trainer(rows.x, rows.target.y, recipe).fit(strength), strength
+
+
+def measure(rows: Rows, predicted: np.ndarray, recipe: Recipe) -> dict[str, Any]:
+    """Sizes, and each score with its interval and that of a dummy: the most frequent class, or the mean."""
+    y = rows.target.y
+    # Of one person alone the groups are drawn.
+    units = rows.people if rows.people.max() else rows.groups
+    found: dict[str, Any] = {
+        "rows": len(y),
+        "people": len(np.unique(rows.people)),
+        "groups": len(np.unique(rows.groups)),
+    }
+    if recipe.classes:
+        found["classes"] = {
+            str(name): {"rows": int((y == code).sum()), "people": len(np.unique(rows.people[y == code]))}
+            for code, name in enumerate(rows.target.classes)
+        }
+        good = scores.classification(y, predicted, units, recipe.seed)
+        common = np.eye(recipe.classes)[np.bincount(y).argmax()]
+        plain = scores.classification(y, np.tile(common, (len(y), 1)), units, recipe.seed)
+    else:
+        good = scores.regression(y, predicted[:, 0], units, recipe.seed)
+        plain = scores.regression(y, np.full(len(y), y.mean()), units, recipe.seed)
+    return found | {name: score | {"dummy": plain[name]["value"]} for name, score in good.items()}
+
+
+def out_of_fold(
+    target: Target, labels: np.ndarray, predicted: np.ndarray, fold_of: np.ndarray, index: pd.Index
+) -> pd.DataFrame:
+    """Out-of-fold predictions as a table."""
+    columns: dict[str, Any] = {"label": labels}
+    if target.classes:
+        columns["prediction"] = likeliest(target.classes, predicted, np.zeros(len(predicted), bool))
+        columns |= {f"p_{name}": predicted[:, code] for code, name in enumerate(target.classes)}
+    else:
+        columns["prediction"] = predicted[:, 0]
+    return pd.DataFrame(columns | {"fold": fold_of}, index=index)

@@ -1,0 +1,107 @@
+"""Scores of out-of-fold predictions, with intervals from a bootstrap over participants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+DRAWS = 1000
+_LEVEL = 95.0  # per cent
+_CHUNK = 2_000_000  # numbers held at once
+
+
+def classification(
+    y: np.ndarray, probabilities: np.ndarray, people: np.ndarray, seed: int
+) -> dict[str, dict[str, float | None]]:
+    """Macro F1, AUROC (of the second class, or the mean of each class against the rest) and balanced
+    accuracy.
+
+    Args:
+        y: Codes of true classes (rows,).
+        probabilities: (rows, classes); the predicted class is the likeliest.
+        people: int64 (rows,), whom the rows are of: whole people are drawn.
+        seed: Of the draws.
+
+    Returns:
+        For each score ``value``, ``low`` and ``high`` (95 % interval); None where it is not defined.
+    """
+    classes = probabilities.shape[1]
+    cells = (people * classes + y) * classes + probabilities.argmax(axis=1)
+    count = int(people.max()) + 1
+    tables = np.bincount(cells, minlength=count * classes**2).reshape(count, -1)
+    scored = (1,) if classes == 2 else range(classes)
+    ranks = [(_Ranks(probabilities[:, one], y == one), people) for one in scored]
+
+    def scores(draws: np.ndarray) -> dict[str, np.ndarray]:
+        confusion = (draws @ tables).reshape(len(draws), classes, classes)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            hits = np.diagonal(confusion, axis1=1, axis2=2)
+            true, said = confusion.sum(2), confusion.sum(1)
+            f1 = np.nanmean(2 * hits / (true + said), axis=1)
+            recall = np.nanmean(hits / true, axis=1)
+            area = np.mean([rank.area(draws[:, whose]) for rank, whose in ranks], axis=0)
+        return {"macro_f1": f1, "auroc": area, "balanced_accuracy": recall}
+
+    return _bootstrap(scores, count, len(y), seed)
+
+
+def regression(
+    y: np.ndarray, predicted: np.ndarray, people: np.ndarray, seed: int
+) -> dict[str, dict[str, float | None]]:
+    """Pearson r, mean absolute error and R2; arguments and return as for :func:`classification`."""
+    centre = y.mean()
+    a, b = y - centre, predicted - centre
+    terms = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b, np.abs(a - b)])
+    count = int(people.max()) + 1
+    sums = np.stack([np.bincount(people, term, minlength=count) for term in terms], axis=1)
+
+    def scores(draws: np.ndarray) -> dict[str, np.ndarray]:
+        n, sa, sb, saa, sbb, sab, off = (draws @ sums).T
+        with np.errstate(invalid="ignore", divide="ignore"):
+            va, vb = saa - sa * sa / n, sbb - sb * sb / n
+            va, vb = (np.where(v > 1e-12 * np.maximum(n, 1), v, np.nan) for v in (va, vb))
+            r = np.clip((sab - sa * sb / n) / np.sqrt(va * vb), -1, 1)
+            return {"pearson_r": r, "mae": off / n, "r2": 1 - (saa - 2 * sab + sbb) / va}
+
+    return _bootstrap(scores, count, len(y), seed)
+
+
+class _Ranks:
+    """Scores in order, for areas under the ROC curve of any weights of the rows."""
+
+    def __init__(self, scores: np.ndarray, positive: np.ndarray) -> None:
+        self.order = np.argsort(scores, kind="stable")
+        ordered = scores[self.order]
+        self.opens = np.flatnonzero(np.diff(ordered, prepend=-np.inf))  # where a new score begins
+        self.positive = positive[self.order]
+
+    def area(self, weights: np.ndarray) -> np.ndarray:
+        """Areas (draws,) for weights of the rows (draws, rows); ties count half."""
+        weights = weights[:, self.order]
+        up = np.add.reduceat(np.where(self.positive, weights, 0), self.opens, axis=1)
+        down = np.add.reduceat(np.where(self.positive, 0, weights), self.opens, axis=1)
+        below = np.cumsum(down, axis=1) - down
+        pairs = up.sum(1) * down.sum(1)
+        return np.asarray((up * (below + down / 2)).sum(1) / np.where(pairs > 0, pairs, np.nan))
+
+
+def _bootstrap(
+    scores: Callable[[np.ndarray], dict[str, np.ndarray]], people: int, rows: int, seed: int
+) -> dict[str, dict[str, float | None]]:
+    """Scores of all people as they are, and of draws of as many people with replacement."""
+    rng = np.random.default_rng(seed)
+    draws = rng.multinomial(people, np.full(people, 1 / people), size=DRAWS).astype(np.float64)
+    step = max(1, _CHUNK // max(rows, 1))
+    parts = [scores(draws[first : first + step]) for first in range(0, DRAWS, step)]
+    found: dict[str, dict[str, float | None]] = {}
+    for name, value in scores(np.ones((1, people))).items():
+        drawn = np.concatenate([part[name] for part in parts])
+        drawn = drawn[~np.isnan(drawn)]
+        ends: Any = (np.nan, np.nan)
+        if people > 1 and 2 * len(drawn) > DRAWS:
+            ends = np.percentile(drawn, [50 - _LEVEL / 2, 50 + _LEVEL / 2])
+        numbers = {"value": value[0], "low": ends[0], "high": ends[1]}
+        found[name] = {key: None if np.isnan(x) else float(x) for key, x in numbers.items()}
+    return found
