@@ -1,12 +1,13 @@
-"""Write measured numbers into README.md and into the model card of the shipped weights.
+"""Write measured numbers into README.md and into the model cards of the shipped weights.
 
-    lsm2 evaluate gaps --data DIR --split test -o docs/results/gaps-test
+    lsm2 evaluate gaps --data DIR --split test --model lsm2-small --model lsm2-small-open \\
+        -o docs/results/gaps-test
     python benchmarks/speed.py --json docs/results/speed.json
     python benchmarks/publish.py
 
 Reads docs/results/gaps-SPLIT/results.json (``--split``, test by default), docs/results/speed.json, the
-training log and the checkpoint's config, and rewrites the model card (model_card.md beside this script is its
-form) and what stands between `<!-- results:begin -->` and `<!-- results:end -->` of README.md.
+training logs and the checkpoints' configs, and rewrites the model cards (cards/ beside this script holds
+their forms) and what stands between `<!-- results:begin -->` and `<!-- results:end -->` of README.md.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "docs" / "results"
-WEIGHTS = ROOT / "lsm2" / "weights" / "lsm2-small"
+WEIGHTS = ROOT / "lsm2" / "weights"
 MODEL = "lsm2-small"
-COLUMNS = {"mse": (MODEL, "linear", "kalman", "ridge"), "mae": (MODEL, "linear", "kalman", "ridge")}
+BASELINES = ("linear", "kalman", "ridge")
 PROTOCOLS = ("10 min", "60 min", "180 min", "random 80 %", "next 60 min", "1 family")
 IN_README = ("heart_rate", "steps", "activity_counts")
-CARD = Path(__file__).with_name("model_card.md")
+CARDS = Path(__file__).parent / "cards"
 PEOPLE = {
     "test": "whom neither training nor any choice has seen",
     "valid": "who took no part in training, but by whom choices were made; test people follow",
@@ -34,7 +35,7 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def gap_table(facts: dict[str, Any], channels: tuple[str, ...] | None) -> list[str]:
+def gap_table(facts: dict[str, Any], channels: tuple[str, ...] | None, model: str) -> list[str]:
     cells: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for row in facts["rows"]:
         if row["protocol"] in PROTOCOLS and (channels is None or row["channel"] in channels):
@@ -45,26 +46,28 @@ def gap_table(facts: dict[str, Any], channels: tuple[str, ...] | None) -> list[s
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for (channel, protocol), by_method in cells.items():
+        if model not in by_method:
+            continue
         numbers = []
-        for error, methods in COLUMNS.items():
-            values = [by_method.get(method, {}).get(error) for method in methods]
+        for error in ("mse", "mae"):
+            values = [by_method.get(method, {}).get(error) for method in (model, *BASELINES)]
             best = min(value for value in values if value is not None)
             numbers += [f"**{number(v)}**" if v == best else number(v) for v in values]
-        for method in (MODEL, "linear"):
+        for method in (model, "linear"):
             bias = by_method.get(method, {}).get("bias")
             numbers.append("" if bias is None else f"{bias:+.1%}")
-        people = by_method[MODEL]["people"]
+        people = by_method[model]["people"]
         lines.append(f"| {channel} | {protocol} | {people} | " + " | ".join(numbers) + " |")
     return lines
 
 
-def contests(facts: dict[str, Any]) -> list[str]:
+def contests(facts: dict[str, Any], model: str) -> list[str]:
     lines = [
         "| against | MSE: won | tied | lost | lower with < 10 people | MAE: won | tied | lost | lower with "
         "< 10 people |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    own = [row for row in facts["contests"] if row["method"] == MODEL]
+    own = [row for row in facts["contests"] if row["method"] == model]
     for against in dict.fromkeys(row["against"] for row in own):
         numbers = []
         for error in ("mse", "mae"):
@@ -74,11 +77,11 @@ def contests(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None) -> list[str]:
+def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None, model: str = MODEL) -> list[str]:
     split, sets = facts["split"], len(facts["people_by_dataset"])
     skills = ", ".join(
         f"{name} {facts['skill'][name]:+.2f} ({facts['skill_openmhc'][name]:+.2f})"
-        for name in (MODEL, "kalman", "linear")
+        for name in (model, "kalman", "linear")
     )
     return [
         f"{facts['people']} {split} people ({facts['days']} days) of {sets} data sets, {PEOPLE[split]}. "
@@ -86,7 +89,7 @@ def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None) -> l
         'people. MAE: of `point="median"`, own units. Errors are averaged by person, over people; the '
         "lowest is bold. Bias: filled total over true total of the hidden minutes, less one. Ridge: "
         "regression on the person's other channels and other days, where sensors fail. "
-        f"`{facts['command']}`, checkpoint `{facts['checkpoints'][MODEL]}`, {facts['date']}, "
+        f"`{facts['command']}`, checkpoint `{facts['checkpoints'][model]}`, {facts['date']}, "
         f"{facts['machine']}. All channels, protocols and methods: `docs/results/gaps-{split}/table.md`; "
         "how it is measured: `docs/evaluation.md`.",
         "",
@@ -94,9 +97,9 @@ def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None) -> l
         "",
         "Cells (channel and protocol), by the 95 % interval of the paired ratio of errors:",
         "",
-        *contests(facts),
+        *contests(facts, model),
         "",
-        *gap_table(facts, channels),
+        *gap_table(facts, channels, model),
     ]
 
 
@@ -115,7 +118,10 @@ def speed(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def card(config: dict[str, Any], gaps: dict[str, Any], log: list[dict[str, Any]]) -> str:
+def card(name: str, gaps: dict[str, Any]) -> str:
+    folder = WEIGHTS / name
+    config = json.loads((folder / "config.json").read_text())
+    log = [json.loads(line) for line in (RESULTS / f"{name}-log.jsonl").read_text().splitlines()]
     training, network = config["training"], config["network"]
     counts = training["channels"]
     sources = ["| data set | people | days | licence |", "|---|---|---|---|"]
@@ -123,27 +129,29 @@ def card(config: dict[str, Any], gaps: dict[str, Any], log: list[dict[str, Any]]
         f"| {s['name']} | {s['people']} | {s['days']} | {s['licence']} |" for s in training["sources"]
     ]
     checked = [line for line in log if "valid_loss" in line]
-    size = (WEIGHTS / "model.safetensors").stat().st_size / 2e6
-    return CARD.read_text().format(
+    size = (folder / "model.safetensors").stat().st_size / 2e6
+    rows = [
+        f"| `{c['name']}` | {c['unit']} | {counts[c['name']]['people']} | {counts[c['name']]['days']} |"
+        for c in config["channels"]["channels"]
+    ]
+    curve = [
+        f"| {x['step']} | {x['seconds']:.0f} | {x['train_loss']:.3f} | {x['valid_loss']:.3f} |"
+        for x in checked
+    ]
+    form = (CARDS / f"{name}.md").read_text()
+    return form.format(
         parameters=size,
-        channels=len(config["channels"]["channels"]),
+        channels=len(rows),
         width=network["encoder_dim"],
         people=training["people"],
         days=training["days"],
         sources="\n".join(sources),
-        channel_rows="\n".join(
-            f"| `{c['name']}` | {c['unit']} | {counts[c['name']]['people']} | {counts[c['name']]['days']} |"
-            for c in config["channels"]["channels"]
-        ),
+        channel_rows="\n".join(rows),
         steps=f"{training['steps']:,}",
-        recipe=f"{training['steps']:,} steps of {training['batch_windows']} windows by AdamW, warm-up and "
-        f"cosine, bfloat16, {training['seconds'] / 60:.0f} minutes of wall time on a CPU with 2 cores (two "
-        "processes).",
-        curve="\n".join(
-            f"| {x['step']} | {x['seconds']:.0f} | {x['train_loss']:.3f} | {x['valid_loss']:.3f} |"
-            for x in checked
-        ),
-        results="\n".join(results(gaps)),
+        batch=training["batch_windows"],
+        minutes=f"{training['seconds'] / 60:.0f}",
+        curve="\n".join(curve),
+        results="\n".join(results(gaps, model=name)),
     )
 
 
@@ -154,10 +162,9 @@ def main() -> None:
     parser.add_argument("--split", choices=tuple(PEOPLE), default="test")
     options = parser.parse_args()
     gaps = json.loads((RESULTS / f"gaps-{options.split}" / "results.json").read_text())
-    config = json.loads((WEIGHTS / "config.json").read_text())
-    log = [json.loads(line) for line in (RESULTS / "lsm2-small-log.jsonl").read_text().splitlines()]
-    text = card(config, gaps, log)
-    (WEIGHTS / "README.md").write_text(text)
+    for path in CARDS.glob("*.md"):
+        if path.stem in gaps["checkpoints"]:
+            (WEIGHTS / path.stem / "README.md").write_text(card(path.stem, gaps))
     readme = ROOT / "README.md"
     before, rest = readme.read_text().split("<!-- results:begin -->")
     after = rest.split("<!-- results:end -->")[1]

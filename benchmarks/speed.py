@@ -19,10 +19,16 @@ import subprocess
 import sys
 import time
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-TASKS = ("embed", "reconstruct")
+TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "embed": ("embed", {}),
+    "reconstruct": ("reconstruct", {}),
+    "reconstruct, interval=0.9": ("reconstruct", {"interval": 0.9}),
+    "reconstruct, n_samples=10": ("reconstruct", {"n_samples": 10}),
+}
 PRECISIONS = ("float32", "bfloat16")
 
 
@@ -37,7 +43,8 @@ def measure(task: str, precision: str, days: int, threads: int, repeats: int, na
     frame = lsm2.simulate(participants=max(days // 10, 1), days=min(days, 10))
     model = lsm2.load_model(name, precision=precision)
     baseline = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    work = getattr(model, task)
+    method, arguments = TASKS[task]
+    work = partial(getattr(model, method), **arguments)
     work(frame)  # warm up
     whole, sides = [], []
     for _ in range(repeats):
@@ -46,7 +53,7 @@ def measure(task: str, precision: str, days: int, threads: int, repeats: int, na
         whole.append(time.perf_counter() - start)
         start = time.perf_counter()
         read = read_days(frame, model.schema)
-        if task == "reconstruct":
+        if method == "reconstruct":
             to_frame(read, np.zeros(read.values.shape, np.float32))
         sides.append(time.perf_counter() - start)
     seconds, side = statistics.median(whole), statistics.median(sides)
