@@ -33,8 +33,8 @@ class Embedder(TransformerMixin, BaseEstimator):
 
     Samples (a Series, list or object array of frames, each of one participant) give one row each: at
     ``level="participant"`` the mean and standard deviation over the sample's days, at ``level="day"`` the
-    mean over its days alone. A single frame of recordings gives what :func:`lsm2.embed` gives, which has rows of
-    its own; use that form outside pipelines.
+    mean over its days alone. A single frame of recordings gives what :func:`lsm2.embed` gives, which has rows
+    of its own; use that form outside pipelines.
 
     Args:
         model: A model, a name or folder, or None for the shipped default. Of a name only the name is pickled;

@@ -65,7 +65,7 @@ def read_events(events: pd.DataFrame, days: Days, *, participant: str = PARTICIP
     backwards = np.flatnonzero(end < start)
     if len(backwards):
         row = int(backwards[0])
-        whose = "" if ids is None else f" (participant {ids[row]!r})"
+        whose = "" if ids is None else f" (participant {ids.astype(object)[row]!r})"
         raise FrameError(
             f"{len(backwards)} of {len(events)} events end before they start; the first is row {row}{whose}: "
             f"{start[row]} to {end[row]}. Swap or correct them."
@@ -135,7 +135,7 @@ def _people(ids: pd.Index | None, count: int, days: Days) -> np.ndarray:
 
 
 def _example(ids: pd.Index) -> str:
-    return f"{ids[0]!r} ({ids.dtype})"
+    return f"{ids.astype(object)[0]!r} ({ids.dtype})"
 
 
 def _wall_minutes(times: pd.DatetimeIndex, person: np.ndarray, days: Days) -> np.ndarray:
