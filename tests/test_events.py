@@ -266,7 +266,7 @@ def test_events_and_level_go_together(model: Model, people: pd.DataFrame) -> Non
         model.embed(people, level="window")
     with pytest.raises(ValueError, match="events= is for level='window', not level='day'"):
         model.embed(people, events=events(("simulated-1", "2024-03-04", "2024-03-05")))
-    with pytest.raises(TypeError, match="events must be a DataFrame.*not list"):
+    with pytest.raises(TypeError, match=r"events must be a DataFrame.*not list"):
         model.embed(people, level="window", events=[("2024-03-04", "2024-03-05")])  # type: ignore[arg-type]
 
 

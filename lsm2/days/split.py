@@ -58,5 +58,7 @@ def split(
     people = keys.participants[keys.person[order[first]]]
     if by == "participant":
         return samples.set_axis(people)
-    dates = from_minutes(date[order[first]] * DAY, np.dtype("M8[ns]")).rename("date")
+    zoned = isinstance(keys.dtype, pd.DatetimeTZDtype)
+    naive = np.dtype(f"M8[{keys.dtype.unit}]") if zoned else keys.dtype
+    dates = from_minutes(date[order[first]] * DAY, naive).rename("date")
     return samples.set_axis(pd.MultiIndex.from_arrays([people, dates]) if keys.keyed else dates)

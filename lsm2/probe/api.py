@@ -199,6 +199,8 @@ def predict(
         >>> lsm2.predict(recording, probe).shape
         (4, 1)
     """
+    if not isinstance(data, pd.DataFrame):
+        raise TypeError(f"data must be a frame of recordings or of embeddings, not {type(data).__name__}")
     if is_embeddings(data):
         if not isinstance(probe, Probe):
             probe = read_probe(find_probe(probe, model.folder if isinstance(model, Model) else None))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
@@ -62,22 +63,24 @@ class Trainer:
             # Scaled columns have mean zero, so that the components need no centre of their own.
             self.components = PCA(recipe.components, svd_solver="full").fit(self.x).components_
             self.x = self.x @ self.components.T
+        self.weight: np.ndarray | None = None
+        if recipe.classes and recipe.class_weight is not None:
+            counts = np.bincount(y, minlength=recipe.classes)
+            self.weight = (len(y) / (recipe.classes * counts))[y]  # as scikit-learn's "balanced"
         self.model: Any = None
 
     def fit(self, strength: float) -> Linear:
         """Fit with this penalty."""
         rows = len(self.y)
-        if self.recipe.classes:
-            if self.model is None:
-                self.model = LogisticRegression(
-                    class_weight=self.recipe.class_weight, max_iter=_MOST_STEPS, tol=1e-5, warm_start=True
-                )
-            self.model.set_params(C=1 / (rows * strength))
-        else:
+        if not self.recipe.classes:
             self.model = Ridge(alpha=rows * strength, solver="cholesky")
-        with warnings.catch_warnings():
+        elif self.model is None:
+            self.model = LogisticRegression(max_iter=_MOST_STEPS, tol=1e-5, warm_start=True)
+        if self.recipe.classes:
+            self.model.set_params(C=1 / (rows * strength))
+        with warnings.catch_warnings(), config_context(assume_finite=True, skip_parameter_validation=True):
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.model.fit(self.x, self.y)
+            self.model.fit(self.x, self.y, sample_weight=self.weight)
         return self._fold(np.atleast_2d(self.model.coef_), np.atleast_1d(self.model.intercept_))
 
     def _fold(self, weights: np.ndarray, bias: np.ndarray) -> Linear:
