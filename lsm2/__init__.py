@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lsm2.probe import Probe, fit_probe, load_probe, predict
     from lsm2.readers import read_apple_health
     from lsm2.simulation import simulate
+    from lsm2.training.finetune import finetune
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ __all__ = [
     "calibrate",
     "coverage",
     "embed",
+    "finetune",
     "fit_probe",
     "load_model",
     "load_probe",
@@ -53,6 +55,7 @@ _HOME = {
     "coverage": "lsm2.api",
     "embed": "lsm2.api",
     "load_model": "lsm2.loading",
+    "finetune": "lsm2.training.finetune",
     "fit_probe": "lsm2.probe",
     "load_probe": "lsm2.probe",
     "predict": "lsm2.probe",

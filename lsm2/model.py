@@ -17,7 +17,7 @@ from lsm2 import levels
 from lsm2.aim import AIM
 from lsm2.arguments import check_batch_size, check_events, check_uncertainty, one_of
 from lsm2.channels import Schema
-from lsm2.checkpoint import CheckpointConfig, copy_probes, fingerprint, model_card, save_checkpoint
+from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint, save_probes
 from lsm2.days import DAY, Windows, coverage, lay_out, make_windows, read_days, read_events
 from lsm2.engine import make_engine
 from lsm2.facts import describe
@@ -42,6 +42,7 @@ class Model:
             ``.kind``, ...).
         calibration: Behind intervals, totals' intervals and samples; None until :func:`lsm2.calibrate`.
         folder: Where the checkpoint was loaded from, if it was; its probes lie there.
+        head: What :func:`lsm2.finetune` learnt on top; its name is ``"head"``.
 
     Example:
         >>> import lsm2
@@ -60,6 +61,7 @@ class Model:
         card: str | None = None,
         calibration: Calibration | None = None,
         folder: Path | None = None,
+        head: Probe | None = None,
     ) -> None:
         self.config = config
         self.schema: Schema = config.channels
@@ -67,6 +69,7 @@ class Model:
         self._card = card
         self.calibration = calibration
         self.folder = folder
+        self.head = head
         self.window_days, part = divmod(network.config.window_minutes, DAY)
         if part or DAY % network.config.patch_minutes:
             raise ValueError(
@@ -86,6 +89,11 @@ class Model:
     def precision(self) -> str:
         """``float32`` or ``bfloat16``."""
         return self._engine.precision
+
+    @property
+    def network(self) -> AIM:
+        """The network itself, in torch."""
+        return self._engine.network
 
     @cached_property
     def hash(self) -> str:
@@ -338,7 +346,7 @@ class Model:
         folder = save_checkpoint(directory, self._engine.network, self.config, card=card)
         if self.calibration is not None:
             self.calibration.save(folder)
-        copy_probes(self.folder, folder)
+        save_probes(self.folder, self.head, folder)
         return folder
 
     def push_to_hub(

@@ -11,17 +11,18 @@ from lsm2.checkpoint.native import (
     read_config,
     save_checkpoint,
 )
-from lsm2.checkpoint.shipped import copy_probes
+from lsm2.checkpoint.shipped import HEAD, save_probes
 
 __all__ = [
+    "HEAD",
     "CheckpointConfig",
     "CheckpointError",
-    "copy_probes",
     "fingerprint",
     "load",
     "load_checkpoint",
     "model_card",
     "read_config",
     "save_checkpoint",
+    "save_probes",
     "shipped",
 ]

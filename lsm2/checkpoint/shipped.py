@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from lsm2.checkpoint.native import CONFIG
 
-PROBES, PROBE = "probes", "probe.json"
+PROBES, PROBE, HEAD = "probes", "probe.json", "head"
 _WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
 
 
@@ -26,8 +27,10 @@ def probe_folders(checkpoint: Path) -> dict[str, Path]:
     return {path.parent.name: path.parent for path in sorted(checkpoint.glob(f"{PROBES}/*/{PROBE}"))}
 
 
-def copy_probes(source: Path | None, target: Path) -> None:
-    """Copy the probes of one checkpoint's folder, if it has any, into another's."""
+def save_probes(source: Path | None, head: Any, target: Path) -> None:
+    """Copy the probes of one checkpoint's folder, if it has any, into another's; a head is written beside."""
     for name, folder in ({} if source is None else probe_folders(source)).items():
         if (target / PROBES / name).resolve() != folder.resolve():
             shutil.copytree(folder, target / PROBES / name, dirs_exist_ok=True)
+    if head is not None:
+        head.save(target / PROBES / HEAD)

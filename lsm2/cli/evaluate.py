@@ -45,11 +45,6 @@ itself.
 """
 
 
-@_evaluate.callback()
-def _group() -> None:
-    """Keep ``gaps`` a command of its own while it is the only one."""
-
-
 @_evaluate.command()
 def gaps(
     recording: Annotated[
@@ -173,6 +168,62 @@ def gaps(
     typer.echo(
         f"{output}: table.md, results.json, scores.parquet and figures, of {found.facts['people']} people"
     )
+
+
+@_evaluate.command()
+def probes(
+    data: Annotated[Path, typer.Option(help="The directory of recordings and labels of the open data sets.")],
+    output: Annotated[Path, typer.Option("--out", "-o", help="The directory to write to.")] = Path(
+        "lsm2-probes"
+    ),
+    model: Annotated[
+        list[str] | None,
+        typer.Option("--model", metavar="[LABEL=]MODEL", help=f"{MODEL_HELP} Repeat for more."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="The pretraining config; by default that of the shipped weights.")
+    ] = None,
+    tasks: Annotated[str | None, typer.Option(help="Tasks, by name with commas; by default all.")] = None,
+    removals: Annotated[
+        bool, typer.Option(help="Also score on recordings without a period or a family.")
+    ] = True,
+    few: Annotated[bool, typer.Option(help="Also fit on few labelled people.")] = True,
+    components: Annotated[
+        int | None, typer.Option(min=1, help="Principal components to reduce features to.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Draws of the folds.")] = 5,
+    seed: Annotated[int, typer.Option(help="Seed of all draws.")] = 0,
+    precision: Precision = "float32",
+    device: Device = "auto",
+) -> None:
+    """Probe embeddings on labelled open recordings, beside features made by hand.
+
+    Writes scores.parquet, differences.parquet, facts.json, table.md and figures.
+    """
+    from lsm2.evaluation.probes import evaluate_probes
+    from lsm2.training.config import PretrainConfig
+
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: is a file; name a directory to write to")
+    read = PretrainConfig.read(config or Path(__file__).parent.parent / "training" / "lsm2-small.json")
+    started = time.perf_counter()
+    found = evaluate_probes(
+        read,
+        data,
+        _models(model or ["lsm2-small"], device, precision),
+        tasks=None if tasks is None else [name.strip() for name in tasks.split(",") if name.strip()],
+        removals=removals,
+        few=few,
+        components=components,
+        repeats=repeats,
+        seed=seed,
+        progress=lambda line: print(
+            f"{time.perf_counter() - started:6.0f} s  {line}", file=sys.stderr, flush=True
+        ),
+    )
+    found.facts["command"] = _command()
+    found.save(output)
+    typer.echo(f"{output}: table.md, scores.parquet, differences.parquet, facts.json and figures")
 
 
 def _names(given: str | None) -> list[str] | None:

@@ -88,7 +88,7 @@ def _windows(dataset: str, classes: dict[str, str]) -> Callable[[Path], pd.DataF
             ["participant_id", "slot"], keep="last"
         )
         most = most[most["count"] >= SLOT // 2].sort_values(["participant_id", "slot"])
-        start = pd.to_datetime(most["slot"].to_numpy() * SLOT, unit="m")
+        start = pd.DatetimeIndex(most["slot"].to_numpy(np.int64) * SLOT * 60_000_000_000)
         return pd.DataFrame(
             {
                 "participant_id": most["participant_id"].to_numpy(),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lsm2.checkpoint import HEAD
 from lsm2.probe.embeddings import is_embeddings
 from lsm2.probe.files import find_probe, read_probe
 from lsm2.probe.probe import Probe
@@ -33,7 +34,8 @@ def apply(
         options: For :meth:`lsm2.Model.embed`.
     """
     if not isinstance(probe, Probe):
-        probe = read_probe(find_probe(probe, model.folder))
+        own = model.head if probe == HEAD else None
+        probe = own or read_probe(find_probe(probe, model.folder))
     if is_embeddings(data):
         return apply_to_embeddings(data, probe, events=events, participant=options.get("participant"))
     probe.check_checkpoint(model.hash, model.config.name)

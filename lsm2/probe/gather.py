@@ -25,6 +25,7 @@ class Gathered:
 
     rows: Rows  # in an order that does not depend on that of the data
     order: np.ndarray  # int64 (rows,), position among the rows in the order of the data
+    kept: np.ndarray  # int64 (rows,), positions of the rows in the data, ascending
     index: pd.Index  # in the order of the data
     labels: np.ndarray  # object (rows,), in the order of the data
     features: tuple[str, ...]
@@ -132,6 +133,7 @@ def gather(embeddings: Embeddings, labels: Labels, level: str, task: str, groups
     return Gathered(
         whole.take(order),
         order,
+        kept,
         embeddings.frame.index[kept],
         labels.values.astype(object).to_numpy()[position],
         features,

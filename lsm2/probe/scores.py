@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 DRAWS = 1000
+Scorer = Callable[[np.ndarray], dict[str, np.ndarray]]
+"""From weights of the people (draws, people) to each score (draws,)."""
 _LEVEL = 95.0  # per cent
 _CHUNK = 2_000_000  # numbers held at once
 
@@ -27,6 +29,11 @@ def classification(
     Returns:
         For each score ``value``, ``low`` and ``high`` (95 % interval); None where it is not defined.
     """
+    return _intervals(classification_scorer(y, probabilities, people), people, len(y), seed)
+
+
+def classification_scorer(y: np.ndarray, probabilities: np.ndarray, people: np.ndarray) -> Scorer:
+    """The scores of :func:`classification` for any weights of the people."""
     classes = probabilities.shape[1]
     cells = (people * classes + y) * classes + probabilities.argmax(axis=1)
     count = int(people.max()) + 1
@@ -44,13 +51,18 @@ def classification(
             area = np.mean([rank.area(draws[:, whose]) for rank, whose in ranks], axis=0)
         return {"macro_f1": f1, "auroc": area, "balanced_accuracy": recall}
 
-    return _bootstrap(scores, count, len(y), seed)
+    return scores
 
 
 def regression(
     y: np.ndarray, predicted: np.ndarray, people: np.ndarray, seed: int
 ) -> dict[str, dict[str, float | None]]:
     """Pearson r, mean absolute error and R2; arguments and return as for :func:`classification`."""
+    return _intervals(regression_scorer(y, predicted, people), people, len(y), seed)
+
+
+def regression_scorer(y: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> Scorer:
+    """The scores of :func:`regression` for any weights of the people."""
     centre = y.mean()
     a, b = y - centre, predicted - centre
     terms = np.stack([np.ones_like(a), a, b, a * a, b * b, a * b, np.abs(a - b)])
@@ -65,7 +77,19 @@ def regression(
             r = np.clip((sab - sa * sb / n) / np.sqrt(va * vb), -1, 1)
             return {"pearson_r": r, "mae": off / n, "r2": 1 - (saa - 2 * sab + sbb) / va}
 
-    return _bootstrap(scores, count, len(y), seed)
+    return scores
+
+
+def difference(
+    first: Scorer, second: Scorer, people: np.ndarray, seed: int
+) -> dict[str, dict[str, float | None]]:
+    """How much higher each score of the first is, paired: both are scored on the same draws of people."""
+
+    def scores(draws: np.ndarray) -> dict[str, np.ndarray]:
+        theirs = second(draws)
+        return {name: own - theirs[name] for name, own in first(draws).items()}
+
+    return _intervals(scores, people, len(people), seed)
 
 
 class _Ranks:
@@ -87,10 +111,9 @@ class _Ranks:
         return np.asarray((up * (below + down / 2)).sum(1) / np.where(pairs > 0, pairs, np.nan))
 
 
-def _bootstrap(
-    scores: Callable[[np.ndarray], dict[str, np.ndarray]], people: int, rows: int, seed: int
-) -> dict[str, dict[str, float | None]]:
+def _intervals(scores: Scorer, whose: np.ndarray, rows: int, seed: int) -> dict[str, dict[str, float | None]]:
     """Scores of all people as they are, and of draws of as many people with replacement."""
+    people = int(whose.max()) + 1
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(people, np.full(people, 1 / people), size=DRAWS).astype(np.float64)
     step = max(1, _CHUNK // max(rows, 1))

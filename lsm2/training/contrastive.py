@@ -19,6 +19,7 @@ from torch.nn import functional
 from lsm2.aim import AIM, artificial_mask
 from lsm2.training.config import ContrastiveConfig, PretrainConfig
 from lsm2.training.dataset import Batch, Recordings, Windows
+from lsm2.training.pooled import embed_padded
 from lsm2.training.trainer import Trainer
 
 
@@ -123,9 +124,7 @@ class ContrastiveTrainer(Trainer):
         with torch.autocast(
             self.device.type, dtype=torch.bfloat16, enabled=self.config.precision == "bfloat16"
         ):
-            output, token, seen = self.model.encode_padded(values, visible, start, self.config.drop_fraction)
-        share = self.model.tokenise(values, visible).share.gather(1, token) * seen
-        return (output.float() * share[:, :, None]).sum(1) / share.sum(1, keepdim=True)
+            return embed_padded(self.model, values, visible, start, self.config.drop_fraction)
 
     def validation(self, recordings: Recordings) -> Callable[[AIM, list[str]], dict[str, float]]:
         """On two fixed views of windows of valid people: the ``loss``, and ``found``, how often the other
