@@ -133,9 +133,9 @@ def test_it_finds_a_planted_signal_and_writes_it_down(
     assert set(auroc["made_hours"].index) >= {"tiny", "tiny + hand-made", "time of day", "missingness"}
     removed = scores[scores["removed"].notna()]
     assert set(removed["removed"]) == {
-        "night", "morning", "afternoon", "evening", "no heart_rate", "no steps",
+        "night", "morning", "afternoon", "evening", "no heart", "no steps",
     }  # fmt: skip
-    without = removed[(removed["removed"] == "no heart_rate") & (removed["score"] == "auroc")]
+    without = removed[(removed["removed"] == "no heart") & (removed["score"] == "auroc")]
     assert without.set_index(["task", "method"])["value"]["made", "hand-made"] < 0.9
     both = found.differences.set_index(["task", "method", "against", "score"])["value"]
     assert both["made", "tiny", "hand-made", "auroc"] == pytest.approx(
