@@ -127,13 +127,13 @@ def _apart(apart: pd.DataFrame) -> str:
 def _removals(whole: pd.DataFrame, removed: pd.DataFrame) -> str:
     before: Any = _main(whole).set_index(["task", "method"])["value"]
     table: Any = _main(removed).pivot_table(
-        index=["task", "method"], columns="removed", values="value", sort=False, dropna=False
+        index=["task", "method"], columns="removed", values="value", sort=False
     )
     names = list(dict.fromkeys(removed["removed"]))
     rows = []
     for (task, method), row in table.iterrows():
         value = before.loc[(task, method)]
-        changes = ["" if pd.isna(row[name]) else f"{row[name] - value:+.3f}" for name in names]
+        changes = ["" if pd.isna(row.get(name)) else f"{row[name] - value:+.3f}" for name in names]
         rows.append([str(task), str(method), f"{value:.3f}", *changes])
     return _rows(["task", "method", "whole", *names], rows)
 
