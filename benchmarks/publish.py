@@ -1,11 +1,12 @@
 """Write measured numbers into README.md and into the model cards of the shipped weights.
 
+    lsm2 evaluate gaps --data DIR --split test -o docs/results/gaps-test
     lsm2 evaluate gaps --data DIR --split test --model lsm2-small --model lsm2-small-open \\
-        -o docs/results/gaps-test
+        -o docs/results/gaps-test-open
     python benchmarks/speed.py --json docs/results/speed.json
     python benchmarks/publish.py
 
-Reads docs/results/gaps-SPLIT/results.json (``--split``, test by default), docs/results/speed.json, the
+Reads docs/results/gaps-SPLIT*/results.json (``--split``, test by default), docs/results/speed.json, the
 training logs and the checkpoints' configs, and rewrites the model cards (cards/ beside this script holds
 their forms) and what stands between `<!-- results:begin -->` and `<!-- results:end -->` of README.md.
 """
@@ -79,6 +80,7 @@ def contests(facts: dict[str, Any], model: str) -> list[str]:
 
 def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None, model: str = MODEL) -> list[str]:
     split, sets = facts["split"], len(facts["people_by_dataset"])
+    page = f"docs/results/gaps-{split}{model.removeprefix(MODEL)}/table.md"
     skills = ", ".join(
         f"{name} {facts['skill'][name]:+.2f} ({facts['skill_openmhc'][name]:+.2f})"
         for name in (model, "kalman", "linear")
@@ -90,7 +92,7 @@ def results(facts: dict[str, Any], channels: tuple[str, ...] | None = None, mode
         "lowest is bold. Bias: filled total over true total of the hidden minutes, less one. Ridge: "
         "regression on the person's other channels and other days, where sensors fail. "
         f"`{facts['command']}`, checkpoint `{facts['checkpoints'][model]}`, {facts['date']}, "
-        f"{facts['machine']}. All channels, protocols and methods: `docs/results/gaps-{split}/table.md`; "
+        f"{facts['machine']}. All channels, protocols and methods: `{page}`; "
         "how it is measured: `docs/evaluation.md`.",
         "",
         f"Skill over last observation carried forward (OpenMHC's scenarios alone): {skills}.",
@@ -155,16 +157,22 @@ def card(name: str, gaps: dict[str, Any]) -> str:
     )
 
 
+def gaps_of(name: str, split: str) -> dict[str, Any]:
+    """Results of a model: of lsm2-small on all its channels, of others beside it on theirs."""
+    folder = f"gaps-{split}{name.removeprefix(MODEL)}"
+    found: dict[str, Any] = json.loads((RESULTS / folder / "results.json").read_text())
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--split", choices=tuple(PEOPLE), default="test")
     options = parser.parse_args()
-    gaps = json.loads((RESULTS / f"gaps-{options.split}" / "results.json").read_text())
     for path in CARDS.glob("*.md"):
-        if path.stem in gaps["checkpoints"]:
-            (WEIGHTS / path.stem / "README.md").write_text(card(path.stem, gaps))
+        (WEIGHTS / path.stem / "README.md").write_text(card(path.stem, gaps_of(path.stem, options.split)))
+    gaps = gaps_of(MODEL, options.split)
     readme = ROOT / "README.md"
     before, rest = readme.read_text().split("<!-- results:begin -->")
     after = rest.split("<!-- results:end -->")[1]

@@ -132,13 +132,24 @@ def test_a_write_that_fails_leaves_the_old_file(folder: Path, monkeypatch: pytes
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
-def test_shipped_weights_are_small_and_labelled() -> None:
-    folder = shipped.find("lsm2-small")
+@pytest.mark.parametrize(
+    ("name", "licence", "said"),
+    [
+        ("lsm2-small", "CC-BY-NC-SA-4.0", "CC BY-NC-SA 4.0"),
+        ("lsm2-small-open", "CC-BY-4.0", "CC BY 4.0"),
+    ],
+)
+def test_shipped_weights_are_small_labelled_and_calibrated(name: str, licence: str, said: str) -> None:
+    folder = shipped.find(name)
     assert (folder / "model.safetensors").stat().st_size < 20e6
-    model = lsm2.load_model()
-    assert model.config.licence == "CC-BY-NC-SA-4.0"
-    assert "CC BY-NC-SA 4.0" in (folder / "README.md").read_text()
+    model = lsm2.load_model(name)
+    assert model.config.name == name and model.config.licence == licence
+    assert said in (folder / "README.md").read_text()
     assert {t.dtype for t in load_file(folder / "model.safetensors").values()} == {torch.float16}
+    assert model.calibrated().config.checkpoint == model.hash
+    trained_on = {source["name"] for source in model.config.training["sources"]}
+    restricted = {"cgmacros", "cgmacros_dexcom", "hyperaktiv", "depresjon", "psykose"}
+    assert (trained_on & restricted == set()) == (name == "lsm2-small-open")
 
 
 def test_a_flipped_bit_in_the_weights_is_noticed(folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SHIPPED = ("lsm2-small", "lsm2-small-open")
 
 pytestmark = pytest.mark.slow
 
@@ -33,12 +34,20 @@ def test_it_holds_weights_configs_licences_and_types(wheel: Path) -> None:
         metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert {
         "lsm2/py.typed",
-        "lsm2/training/lsm2-small.json",
-        "lsm2/weights/lsm2-small/config.json",
-        "lsm2/weights/lsm2-small/model.safetensors",
-        "lsm2/weights/lsm2-small/README.md",
+        *(f"lsm2/training/{name}.json" for name in SHIPPED),
+        *(
+            f"lsm2/weights/{name}/{file}"
+            for name in SHIPPED
+            for file in (
+                "config.json",
+                "model.safetensors",
+                "README.md",
+                "intervals.json",
+                "intervals.safetensors",
+            )
+        ),
     } <= set(names)
-    assert "License-Expression: Apache-2.0 AND CC-BY-NC-SA-4.0" in metadata
+    assert "License-Expression: Apache-2.0 AND CC-BY-NC-SA-4.0 AND CC-BY-4.0" in metadata
     assert {name.rsplit("/", 1)[-1] for name in names if "/licenses/" in name} == {
         "LICENSE",
         "LICENSE-WEIGHTS",
