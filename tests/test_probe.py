@@ -371,6 +371,14 @@ def test_what_is_no_frame_is_refused(table: pd.DataFrame, probe: Probe) -> None:
         lsm2.predict(table, 3)  # type: ignore[arg-type]
 
 
+def test_folds_need_a_class_that_fills_them() -> None:
+    data = days(people=6, each=1)
+    with pytest.raises(
+        ValueError, match=r"cv=5 folds need a class with 5 rows .* the largest has 3; pass cv=3"
+    ):
+        lsm2.fit_probe(data, parity(data))
+
+
 # ---------------------------------------------------------------------- groups
 
 
@@ -462,6 +470,14 @@ def test_embeddings_of_another_level_are_refused(probe: Probe, table: pd.DataFra
         lsm2.predict(people, probe)
     with pytest.raises(ValueError, match="events= is for recordings"):
         lsm2.predict(table, probe, events=pd.DataFrame({"start": [], "end": []}))
+
+
+def test_row_numbers_are_nobodys_ids(probe: Probe, table: pd.DataFrame) -> None:
+    bare = table.reset_index(drop=True)
+    bare.attrs = table.attrs
+    np.testing.assert_array_equal(lsm2.predict(bare, probe)["p_odd"], lsm2.predict(table, probe)["p_odd"])
+    with pytest.raises(ValueError, match="labels name participants, and the data names none"):
+        lsm2.fit_probe(bare, parity(table))
 
 
 def test_other_channels_are_warned_of(probe: Probe, table: pd.DataFrame) -> None:

@@ -1,4 +1,4 @@
-"""What the README shows is so: its code runs, its commands are the ones that CI runs."""
+"""What the README and the guide to probes show is so: their code and their commands run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import lsm2
@@ -16,17 +17,18 @@ from tests.dense import write_release
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PROBES = (ROOT / "docs" / "probes.md").read_text()
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
 
 
-def commands() -> list[list[str]]:
+def commands(page: str = README) -> list[list[str]]:
     """Return the words of each `lsm2 ...` line."""
     return [
         shlex.split(line, comments=True)[1:]
-        for block in blocks("bash")
+        for block in blocks("bash", page)
         for line in block.splitlines()
         if line[:5] == "lsm2 "
     ]
@@ -53,6 +55,28 @@ def test_the_code_runs_from_top_to_bottom() -> None:
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_the_commands_run(words: list[str]) -> None:
     assert main(words) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*no observed token")
+def test_the_code_of_the_guide_to_probes_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks("python", PROBES):
+        exec(block, names)
+    assert {"predicted", "numbers", "loaded", "windows", "night", "search"} <= set(names)
+
+
+def test_the_commands_of_the_guide_to_probes_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recording = lsm2.simulate(participants=8, days=1)[["heart_rate"]]
+    write_table(recording, tmp_path / "recording.parquet")
+    people = recording.index.levels[0]  # type: ignore[attr-defined]
+    pd.DataFrame({"participant_id": people, "label": list("ab" * 4)}).to_csv("labels.csv", index=False)
+    times = {"start": "2024-03-04 12:00", "end": "2024-03-04 13:00"}
+    pd.DataFrame({"participant_id": people}).assign(**times).to_csv("events.csv", index=False)
+    assert [words[0] for words in commands(PROBES)] == ["fit-probe", "predict", "embed"]
+    for words in commands(PROBES):
+        assert main(words) == 0, words
 
 
 def test_there_are_commands() -> None:

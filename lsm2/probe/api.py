@@ -203,7 +203,7 @@ def predict(
         raise TypeError(f"data must be a frame of recordings or of embeddings, not {type(data).__name__}")
     if is_embeddings(data):
         if not isinstance(probe, Probe):
-            probe = read_probe(find_probe(probe, model.folder if isinstance(model, Model) else None))
+            probe = read_probe(find_probe(probe, None if model is None else resolve(model).folder))
         return apply_to_embeddings(data, probe, events=events, participant=participant)
     return resolve(model).predict(
         data,

@@ -80,6 +80,8 @@ def read_embeddings(data: pd.DataFrame, *, participant: str = "participant_id") 
                 "that embed returned"
             )
     keys = read_keys(data, participant, "embeddings")
+    if isinstance(data.index, pd.RangeIndex) and data.index.name is None and not keys.columns:
+        keys = Keys({}, (), len(data))  # row numbers are nobody's ids
     index = keys.index() if keys.columns else data.index
     attrs = data.attrs
     channels = attrs.get("channels")

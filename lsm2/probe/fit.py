@@ -54,6 +54,12 @@ def check_rows(rows: Rows, cv: int, recipe: Recipe) -> None:
             f"only one of the {whole} has label {rare}: it cannot be both learnt and tested. Drop or merge "
             "such classes, or label more people."
         )
+    largest = int(np.bincount(rows.target.y).max()) if recipe.classes else cv
+    if largest < cv:
+        raise FrameError(
+            f"cv={cv} folds need a class with {cv} rows or more, and the largest has {largest}; pass "
+            f"cv={largest} or fewer, or label more {whole}"
+        )
     if recipe.components is not None and recipe.components > rows.x.shape[1]:
         raise FrameError(
             f"components={recipe.components} is more than the {rows.x.shape[1]} columns of the embeddings"

@@ -146,7 +146,7 @@ class Probe:
                 f"it is not known which checkpoint {whose} (frame.attrs was lost); only the width, "
                 f"{self.config.dim}, was checked",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
         self.check_channels(embeddings.channels)
 
@@ -175,7 +175,7 @@ class Probe:
             f"the probe was fitted on recordings of {', '.join(self.config.channels)}; these "
             f"{' and '.join(parts)}, so that its scores may not hold for them",
             UserWarning,
-            stacklevel=5,
+            stacklevel=6,
         )
 
     def tabulate(self, x: np.ndarray, index: pd.Index) -> pd.DataFrame:
