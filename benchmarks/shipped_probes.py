@@ -3,9 +3,9 @@
     python benchmarks/shipped_probes.py --data ../shared/data --ship lsm2/weights/lsm2-small
 
 `sleep`: asleep or awake, per token, from heart rate, steps and intensity. `activity`: lying, sitting,
-standing, walking or sleeping, per window. Each is written only if its out-of-fold AUROC is above that of a probe
-that sees missingness alone, in all but 2.5 % of the bootstrap draws of people. Test people are scored once, by
-the probes as written; enter that in docs/test-log.md.
+standing, walking or sleeping, per window. Each is written only if its out-of-fold AUROC is above that of a
+probe that sees missingness alone, in all but 2.5 % of the bootstrap draws of people. Test people are scored
+once, by the probes as written; enter that in docs/test-log.md.
 """
 
 from __future__ import annotations
