@@ -35,8 +35,20 @@ def commands(page: str = README) -> list[list[str]]:
 
 
 @pytest.fixture
-def _recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_table(lsm2.simulate(participants=1, days=1).reset_index(), tmp_path / "recording.parquet")
+def words() -> list[str]:
+    """No command, where a test has none."""
+    return []
+
+
+@pytest.fixture
+def _recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
+    recording = lsm2.simulate(participants=10, days=1)
+    write_table(recording.reset_index(), tmp_path / "recording.parquet")
+    people = recording.index.levels[0]  # type: ignore[attr-defined]
+    labels = pd.DataFrame({"participant_id": people, "diagnosis": list("ab" * 5)})
+    labels.to_csv(tmp_path / "labels.csv", index=False)
+    if "my-probe" in words:
+        lsm2.fit_probe(recording, labels).save(tmp_path / "my-probe")
     simulate_apple_health(tmp_path / "export.zip", days=1)
     write_table(lsm2.read_apple_health(tmp_path / "export.zip"), tmp_path / "me.parquet")
     write_release(tmp_path / "openmhc-daily")  # what lies there goes before the hub
@@ -80,7 +92,7 @@ def test_the_commands_of_the_guide_to_probes_run(tmp_path: Path, monkeypatch: py
 
 
 def test_there_are_commands() -> None:
-    known = {"embed", "reconstruct", "coverage", "info", "demo", "import", "evaluate"}
+    known = {"embed", "reconstruct", "coverage", "info", "demo", "import", "evaluate", "fit-probe", "predict"}
     assert {words[0] for words in commands()} == known
 
 
