@@ -29,6 +29,17 @@ PLAIN: dict[str, Any] = {
     "network.query_channels": False,
     "network.usual_day": False,
 }
+LSM1: dict[str, Any] = {
+    "network.missing": "impute",
+    "masks.tokens": 2.0,
+    "masks.token_fraction": [0.75, 0.85],
+    "masks.slots": 1.0,
+    "masks.gaps": 0.5,
+    "masks.sides": 0.3,
+}
+"""What is missing is imputed by the mean and visible, in training and use. All tokens are there then, so that
+masks of few minutes make a step seven times as dear: more of its windows have most of their tokens hidden.
+"""
 VARIANTS: dict[str, dict[str, Any]] = {
     "base": {},
     "patch_5": {"network.patch_minutes": 5, "network.query_patches": 36, "network.query_neighbours": 4},
@@ -51,12 +62,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "people_alike": {"sources.*.weight": 1.0},
     "aim_plain": PLAIN,
-    "lsm1": {"network.missing": "impute"},
-    "lsm1_plain": {"network.missing": "impute", **PLAIN},
+    "lsm1": LSM1,
+    "lsm1_plain": {**LSM1, **PLAIN},
 }
-"""What differs from the config. `lsm1`: what is missing is imputed by the mean and visible, in training and
-use. `plain`: no correction to interpolation, and nothing of what comes with it.
-"""
+"""What differs from the config. `plain`: no correction to interpolation, and nothing of what comes with it."""
 PROTOCOLS = ("gaps_10", "gaps_60", "gaps_180", "tokens_80")
 CHANNELS = ("heart_rate", "steps", "intensity", "calories", "mets", "activity_counts")
 
