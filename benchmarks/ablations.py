@@ -65,7 +65,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lsm1": LSM1,
     "lsm1_plain": {**LSM1, **PLAIN},
 }
-"""What differs from the config. `plain`: no correction to interpolation, and nothing of what comes with it."""
+"""What differs from the config. `plain`: without the correction to interpolation and what comes with it."""
 PROTOCOLS = ("gaps_10", "gaps_60", "gaps_180", "tokens_80")
 CHANNELS = ("heart_rate", "steps", "intensity", "calories", "mets", "activity_counts")
 
