@@ -51,5 +51,5 @@ def test_functions_stay_functions_once_their_modules_are_imported() -> None:
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(AttributeError, match=r"no attribute 'embedd'.*embed, load_model"):
+    with pytest.raises(AttributeError, match=r"no attribute 'embedd'.*embed, fit_probe, load_model"):
         lsm2.embedd  # noqa: B018
