@@ -565,8 +565,8 @@ def test_a_failed_save_leaves_the_old_probe(
 def test_names_are_those_of_shipped_probes(
     table: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(FileNotFoundError, match=r"no probe 'activity'.*shipped: none"):
-        lsm2.load_probe("activity")
+    with pytest.raises(FileNotFoundError, match=r"no probe 'mood'.*shipped: .*activity.*sleep"):
+        lsm2.load_probe("mood")
     model = tiny_model()
     model.save(tmp_path / "weights" / "tiny")
     frame = lsm2.simulate(participants=4, days=1, seed=3)[["heart_rate", "steps"]]
@@ -737,3 +737,22 @@ def test_the_commands_fit_and_predict(
         assert run(words) == 2, words
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and any(part in error for part in message.split("|")), error
+
+
+@pytest.mark.filterwarnings("ignore:.*the probe was fitted on")
+@pytest.mark.filterwarnings("ignore:.*no channel of this model")
+def test_the_shipped_probe_of_sleep_tells_night_from_day() -> None:
+    recording = lsm2.simulate(participants=1, days=2, seed=4)[["heart_rate", "steps"]]
+    found = lsm2.predict(recording, "sleep")
+    assert found.index.names == ["participant_id", "timestamp", "channel"]
+    hour = found.index.get_level_values("timestamp").hour
+    assert found["p_asleep"][hour == 3].mean() > found["p_asleep"][hour == 15].mean() + 0.3
+
+
+def test_every_shipped_probe_has_a_card_and_goes_with_its_checkpoint() -> None:
+    for name in shipped.names():
+        model = lsm2.load_model(name)
+        for probe, folder in shipped.probe_folders(shipped.find(name)).items():
+            assert lsm2.load_probe(f"{name}/{probe}").checkpoint == model.hash
+            card = (folder / "README.md").read_text()
+            assert model.hash in card and "Limits" in card and "Missingness alone" in card

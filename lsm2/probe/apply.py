@@ -39,11 +39,12 @@ def apply(
     if is_embeddings(data):
         return apply_to_embeddings(data, probe, events=events, participant=options.get("participant"))
     probe.check_checkpoint(model.hash, model.config.name)
+    if probe.level != "window" and events is not None:
+        raise ValueError(f"events= is for probes by window; this one predicts by {probe.level}")
     if probe.level == "window" and events is None:
         raise ValueError(
             "the probe predicts intervals: pass events=, a frame with participant_id, start, end"
         )
-    check_events(probe, events)
     embeddings = model.embed(data, level=probe.level, events=events, **options)  # type: ignore[arg-type]
     return probe.predict(embeddings)
 
@@ -59,9 +60,3 @@ def apply_to_embeddings(
     if events is not None:
         raise ValueError("events= is for recordings; embeddings by window hold their intervals in the index")
     return probe.predict(data, participant=participant or "participant_id")
-
-
-def check_events(probe: Probe, events: pd.DataFrame | None) -> None:
-    """Refuse events for a probe that does not predict them."""
-    if probe.level != "window" and events is not None:
-        raise ValueError(f"events= is for probes by window; this one predicts by {probe.level}")
