@@ -27,6 +27,23 @@ class Columns:
         """Return the number of records."""
         return len(self.start)
 
+    def extend(
+        self,
+        start: np.ndarray,
+        seconds: np.ndarray,
+        value: np.ndarray,
+        source: int,
+        start_offset: np.ndarray,
+        end_offset: np.ndarray,
+    ) -> None:
+        """Append many records of one source; each array is (records,), offsets in quarters of an hour."""
+        self.start.frombytes(start.astype(np.uint32).tobytes())
+        self.seconds.frombytes(seconds.astype(np.uint32).tobytes())
+        self.value.frombytes(value.astype(np.float32).tobytes())
+        self.source.frombytes(np.full(len(start), source, np.uint16).tobytes())
+        self.start_offset.frombytes(start_offset.astype(np.int8).tobytes())
+        self.end_offset.frombytes(end_offset.astype(np.int8).tobytes())
+
 
 @dataclass(frozen=True, eq=False)
 class Samples:
@@ -57,6 +74,11 @@ class Samples:
         if kept.all():
             return Samples(self.source, start, seconds, value)
         return Samples(self.source, start[kept], seconds[kept], value[kept])
+
+    def above(self, level: float) -> Samples:
+        """Return the records whose value is above a level."""
+        kept = self.value > level
+        return Samples(self.source, self.start[kept], self.seconds[kept], self.value[kept])
 
     def united(self) -> Samples:
         """Return samples that do not overlap and cover the same seconds, for records that say yes or no."""
