@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from lsm2.readers.apple_health import read_apple_health
+from lsm2.readers.table import read_table
 
-__all__ = ["read_apple_health"]
+__all__ = ["read_apple_health", "read_table"]

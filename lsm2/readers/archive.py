@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import lzma
 import struct
 import zipfile
@@ -9,7 +10,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from lsm2.readers.xml import ReadError
 
@@ -26,13 +27,28 @@ class DamageError(ReadError):
     """An archive that is cut short or whose check sums are wrong."""
 
 
-class Source:
+class Source(io.RawIOBase):
     """A binary stream that says what is wrong with an archive in words."""
 
     def __init__(self, stream: IO[bytes], name: str, damage: tuple[type[Exception], ...] = ()) -> None:
+        super().__init__()
         self._stream, self._name, self._damage = stream, name, damage
 
-    def read(self, count: int) -> bytes:
+    def readable(self) -> bool:
+        """Say that it can be read, so that a buffer or a decoder can be put around it."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer, and return how many bytes came.
+
+        Raises:
+            DamageError: The archive is damaged.
+        """
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, count: int = -1) -> bytes:
         """Return up to `count` bytes, none at the end.
 
         Raises:

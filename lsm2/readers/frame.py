@@ -71,16 +71,22 @@ def _blocks(days: np.ndarray) -> list[Block]:
     return [Block(int(part) * _BLOCK, _BLOCK) for part in np.unique(ends)]
 
 
-def canonical_columns(recording: Recording, names: tuple[str, ...]) -> dict[str, Compute]:
+def canonical_columns(
+    recording: Recording, names: tuple[str, ...], *, told: bool = False
+) -> dict[str, Compute]:
     """Return what computes each canonical channel that was recorded, devices merged.
 
     Args:
         recording: The samples.
         names: Canonical channels, in the order of the output.
+        told: Whether states come as 0 and 1 of each minute, not as stretches of time.
     """
     compute: dict[str, Compute] = {}
     for name in names:
-        if name in (ASLEEP, INBED):
+        if told and CHANNELS[name].kind == "binary":
+            if recording.has(name):
+                compute[name] = _any(name)
+        elif name in (ASLEEP, INBED):
             if recording.has(name) or (name == ASLEEP and recording.has(AWAKE)):
                 compute[name] = Minutes.asleep if name == ASLEEP else Minutes.in_bed
         elif recording.has(name):
@@ -97,6 +103,10 @@ def column(channel: str, device: str | None = None) -> Compute:
     if device is None:
         return lambda minutes: minutes.merged_amount(channel)
     return lambda minutes: minutes.amount(channel, device)
+
+
+def _any(channel: str) -> Compute:
+    return lambda minutes: np.ceil(minutes.rate(channel))
 
 
 def without_empty(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """What several devices recorded, merged minute by minute: which of them answers, and where zero means zero.
 
-Three rules keep sums right. A device that recorded a channel answers for the quarter of an hour around each of
-its samples, so that another device's longer intervals do not count the same steps again. And a count is 0
+Three rules keep sums right. A device that recorded a channel answers for the quarter of an hour around each
+of its samples, so that another device's longer intervals do not count the same steps again. And a count is 0
 only where a device that records it was evidently worn: a sample of any kind within the surrounding quarter of
 an hour; else it is missing. A dense channel, which a device writes every minute whether worn or not, is the
 other way round: no zero is added, and what was written while the device was off is missing (see `worn`).
@@ -34,6 +34,7 @@ class Recording:
         wearable: Those whose sleep records prove that they were worn.
         dense: (channel, class of device) of amounts that are written every minute, also while the device is
             off: zeros, resting calories, 1 MET.
+        together: Whether all are one device for the question of when it was worn.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class Recording:
         order: Sequence[str],
         wearable: Iterable[str],
         dense: Collection[tuple[str, str]] = (),
+        together: bool = False,
     ) -> None:
+        self.together = together
         self.order, self.wearable, self.dense = tuple(order), frozenset(wearable), frozenset(dense)
         self._streams: dict[str, dict[str, list[Samples]]] = {}
         for channel, samples in streams.items():
@@ -85,6 +88,9 @@ class Recording:
                     found[name] += samples
                 elif channel not in RESTING:
                     found[name] += [one.above(0) for one in samples]
+        if self.together:
+            every = [one for samples in found.values() for one in samples]
+            return dict.fromkeys(found, every)
         return found
 
     @cached_property
@@ -228,8 +234,9 @@ def worn(recording: Recording, device: str, block: Block) -> np.ndarray:
     dense = [channel for channel, name in recording.dense if name == device and recording.has(channel, name)]
     if not dense:
         return near(recording.evidence[device], block, WORN)
-    heart = recording.samples("heart_rate", device)
-    sleep = recording.samples(ASLEEP, device) + recording.samples(AWAKE, device)
+    who = None if recording.together else device
+    heart = recording.samples("heart_rate", who)
+    sleep = recording.samples(ASLEEP, who) + recording.samples(AWAKE, who)
     asleep = {id(one) for one in sleep}
     awake_evidence = [one for one in recording.evidence[device] if id(one) not in asleep]
     result = near(awake_evidence, block, WORN)

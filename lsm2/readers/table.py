@@ -1,0 +1,400 @@
+"""Any table: CSV or parquet, columns named by the caller, one row per time."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, cast, get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lsm2.channels import CHANNELS, Channel, ChannelError, Schema, listing, nearest, plain_name
+from lsm2.days.clock import as_zone, is_utc
+from lsm2.readers.archive import Source
+from lsm2.readers.assemble import assemble
+from lsm2.readers.cells import Times, read_clock, read_epoch, read_iso, read_numbers
+from lsm2.readers.export import Entry, open_export
+from lsm2.readers.request import OnError, Request
+from lsm2.readers.rows import open_sheet
+from lsm2.readers.store import Clock, Store
+from lsm2.readers.xml import ReadError
+
+_PARQUET = (".parquet", ".pq")
+_TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
+_TIME, _WHO = "timestamp", "participant_id"
+_TIMES = (_TIME, "time", "datetime", "date_time", "date time", "recorded_time", "timestamp_iso", "start_time")
+_PEOPLE = (_WHO, "participant", "subject", "subject_id", "user_id")
+_BATCH = 1 << 16
+# Seconds, milliseconds, microseconds or nanoseconds since 1970: what a number of this size can only mean.
+_EPOCHS = ((1e8, 1e10, 1), (1e11, 1e13, 1_000), (1e14, 1e16, 1_000_000), (1e17, 1e19, 1_000_000_000))
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Some rows of a table, by column."""
+
+    cells: Mapping[str, Any]
+    place: Callable[[int], str]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which column holds what."""
+
+    time: str
+    who: str | None
+    channels: dict[str, Channel]  # by column
+
+
+def read_table(
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    time_format: str | None = None,
+    tz: Any = None,
+    start: Any = None,
+    end: Any = None,
+    participant: Any = None,
+    on_error: OnError = "raise",
+) -> pd.DataFrame:
+    """Read any table of a recording into minutes: CSV or parquet, one row per time, one column per channel.
+
+    Rows may be finer than a minute, unsorted and doubled: rates are averaged, counts summed, states hold when
+    any row says so; a row that is there twice counts once. Empty cells, NaN and NULL are missing, and nothing
+    is made up between rows. A zero of a count, and energy, that was written while nobody wore the device is
+    missing too: where the table has a heart rate within a day, minutes farther than seven minutes from any;
+    else runs of 90 minutes without motion.
+
+    Args:
+        path: A .csv, .csv.gz, .tsv or .parquet file, or a zip or folder of them.
+        columns: {column of the table: channel, "timestamp" or "participant_id"}. Columns that are called like
+            a channel or one of its aliases need not be named.
+        units: {channel: unit or device}, where it is not the canonical one: {"distance": "km"}.
+        time_format: The form of the times, as `datetime.strptime` takes it. None: ISO, or a number since 1970
+            whose size tells seconds, milli-, micro- or nanoseconds.
+        tz: Zone of the output's clock, which then is tz-aware; times without an offset are taken to be on it.
+            None: the wall clock that the table shows, naive; UTC where it shows only that.
+        start: First date or moment wanted, on the output's wall clock.
+        end: Last date wanted, or the first moment left out.
+        participant: An id for the output's index; of a table of several people, the one wanted.
+        on_error: "raise", or "skip" to leave malformed rows out, with one warning that counts them.
+
+    Returns:
+        float32, one row for each minute of every calendar day on which a row lies, from `start` to `end`.
+        Index "timestamp", or ("participant_id", "timestamp") where the table names participants.
+
+    Raises:
+        FileNotFoundError: There is no table at `path`.
+        ValueError: No column holds a time or a channel, a row is malformed (the message names file, line and
+            column), or an argument is not understood.
+
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "watch.csv")
+    ...     _ = file.write_text("when,pulse\\n2024-03-01 10:00:05,60\\n2024-03-01 10:00:35,64\\n")
+    ...     frame = read_table(file, columns={"when": "timestamp"})
+    >>> frame.loc["2024-03-01 10:00", "heart_rate"].item()
+    62.0
+    """
+    request = Request.of(path, tz, start, end, participant, on_error)
+    wanted = {column: _meaning(column, name) for column, name in (columns or {}).items()}
+    Schema(channels=tuple(CHANNELS.values())).conversions(units)
+    unused: dict[str, None] = {}
+    with open_export(request.path) as export:
+        entries = [entry for entry in export.entries if entry.base.endswith(_PARQUET + _TEXT)]
+        if len(export.entries) == 1:
+            entries = list(export.entries)
+        if not entries:
+            raise FileNotFoundError(f"{path}: holds no table; one is a {', '.join(_TEXT + _PARQUET)} file")
+        if request.zone is None:
+            request = replace(request, zone=_own_zone(entries, wanted))
+        store = Store(request)
+        for entry in entries:
+            _read(entry, store, wanted, units or {}, time_format, unused)
+    notes = []
+    if unused:
+        notes.append(f"{path}: columns that are no channel were not read: {listing(unused)}.")
+    return assemble(store, "table", told=True, notes=notes)
+
+
+def _meaning(column: str, name: str) -> str:
+    if name in (_TIME, _WHO):
+        return name
+    schema = Schema(channels=tuple(CHANNELS.values()))
+    position = schema.match(name)
+    if position is None:
+        known = [_TIME, _WHO, *CHANNELS]
+        raise ChannelError(
+            f"columns= says that {column!r} holds {name!r}, which is no channel{nearest(name, known)}; "
+            f"known: {', '.join(known)}"
+        )
+    return schema.names[position]
+
+
+def _plan(labels: list[str], wanted: Mapping[str, str], where: str) -> _Plan:
+    """Say which column of a table holds what.
+
+    Raises:
+        ChannelError: No column holds a time, or none a channel; a column that was named is not there.
+    """
+    missing = [column for column in wanted if column not in labels]
+    if missing:
+        raise ChannelError(
+            f"{where}: columns= names {missing[0]!r}, but the table has no such column"
+            f"{nearest(missing[0], labels)}; it has {listing(labels)}"
+        )
+    time = _special(labels, wanted, _TIME, _TIMES)
+    if time is None and labels and (labels[0] == "" or labels[0].startswith(("Unnamed: ", "__index_level_"))):
+        time = labels[0]
+    if time is None:
+        raise ChannelError(
+            f"{where}: no column holds times: it has {listing(labels)}. Name it with "
+            "columns={'your column': 'timestamp'}."
+        )
+    who = _special(labels, wanted, _WHO, _PEOPLE)
+    rest = [label for label in labels if label not in (time, who)]
+    schema = Schema(channels=tuple(CHANNELS.values()))
+    named = {column: name for column, name in wanted.items() if column in rest}
+    try:
+        found, _ = schema.resolve(rest, named)
+    except ChannelError as error:
+        raise ChannelError(f"{where}: {error}") from error
+    return _Plan(time, who, {label: schema.channels[place] for place, label in found.items()})
+
+
+def _special(
+    labels: list[str], wanted: Mapping[str, str], meaning: str, names: tuple[str, ...]
+) -> str | None:
+    given = [column for column, name in wanted.items() if name == meaning]
+    if len(given) > 1:
+        raise ChannelError(f"columns= gives {meaning} twice: {given[0]!r} and {given[1]!r}")
+    if given:
+        return given[0]
+    for name in names:
+        for label in labels:
+            if plain_name(label) == plain_name(name) and label not in wanted:
+                return label
+    return None
+
+
+def _read(
+    entry: Entry,
+    store: Store,
+    wanted: Mapping[str, str],
+    units: Mapping[str, str],
+    time_format: str | None,
+    unused: dict[str, None],
+) -> None:
+    with _batches(entry, store) as (labels, batches, decimal):
+        if not labels:
+            store.faults.refuse(entry.where, "a table without a header", "the table is empty", whole=True)
+            return
+        plan = _plan(labels, wanted, entry.where)
+        known = {plan.time, plan.who, *plan.channels}
+        unused.update(dict.fromkeys(label for label in labels if label not in known))
+        by_name = {plain_name(name): unit for name, unit in units.items()}
+        for batch in batches:
+            times, clock = _times(batch.cells[plan.time], time_format)
+            store.refuse(
+                times.bad,
+                batch.place,
+                "a time that is none",
+                lambda row, batch=batch: (
+                    f"column {plan.time!r}: {_shown(batch.cells[plan.time][row])} is no time; write times as "
+                    "2024-03-31T07:45, or pass time_format="
+                ),
+            )
+            people = None if plan.who is None else batch.cells[plan.who]
+            if people is not None:
+                nobody = np.array([str(one).strip() in ("", "nan", "None", "<NA>") for one in people], bool)
+                store.refuse(
+                    nobody, batch.place, "no participant", lambda row: f"column {plan.who!r} is empty there"
+                )
+                times.bad[nobody] = True
+            for label, channel in plan.channels.items():
+                unit = by_name.get(plain_name(channel.name))
+                _add(store, batch, label, channel, unit, times, clock, people, decimal)
+
+
+def _add(
+    store: Store,
+    batch: _Batch,
+    label: str,
+    channel: Channel,
+    unit: str | None,
+    times: Times,
+    clock: np.ndarray,
+    people: Any,
+    decimal: str,
+) -> None:
+    value, bad = _values(batch.cells[label], decimal)
+    store.refuse(
+        bad,
+        batch.place,
+        "a value that is no number",
+        lambda row: f"column {label!r}: {_shown(batch.cells[label][row])} is no number",
+    )
+    groups = [(None, np.ones(len(value), bool))] if people is None else _groups(people)
+    for person, rows in groups:
+        for name in get_args(Clock):
+            some = np.flatnonzero(rows & (clock == name) & ~times.bad)
+            if len(some):
+                store.add(
+                    channel.name,
+                    times.seconds[some],
+                    value[some],
+                    place=_among(batch.place, some),
+                    unit=unit,
+                    person=person,
+                    clock=name,
+                    offset=times.offset[some],
+                    grid=True,
+                    dense=channel.kind == "count" or channel.family == "energy",
+                )
+
+
+def _among(place: Callable[[int], str], rows: np.ndarray) -> Callable[[int], str]:
+    return lambda row: place(int(rows[row]))
+
+
+def _groups(people: Any) -> list[tuple[Any, np.ndarray]]:
+    """Return the people of some rows, in order of first appearance, and which rows are theirs."""
+    codes, found = pd.factorize(np.asarray(people, dtype=object))
+    return [(_plain(person), codes == code) for code, person in enumerate(found)]
+
+
+def _plain(person: Any) -> Any:
+    return person.item() if isinstance(person, np.generic) else person
+
+
+def _values(cells: Any, decimal: str) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(cells, pd.Series):
+        if pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_bool_dtype(cells):
+            value = cells.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+            value[~np.isfinite(value)] = np.nan
+            return value, np.zeros(len(value), bool)
+        cells = [None if cell is pd.NA or cell is pd.NaT else cell for cell in cells]
+    if decimal == ",":
+        cells = [cell.replace(",", ".") if isinstance(cell, str) else cell for cell in cells]
+    numbers = read_numbers(cells)
+    return numbers.value, numbers.bad
+
+
+def _times(cells: Any, form: str | None) -> tuple[Times, np.ndarray]:
+    """Return times, and the clock of each: "utc", "written" or "local"."""
+    if isinstance(cells, pd.Series) and isinstance(cells.dtype, (np.dtype, pd.DatetimeTZDtype)):
+        if cells.dtype.kind == "M":
+            index = pd.DatetimeIndex(cells)
+            aware = index.tz is not None
+            naive = (index.tz_convert("UTC").tz_localize(None) if aware else index).as_unit("s")
+            bad = np.asarray(index.isna())
+            seconds = np.where(bad, 0, naive.asi8)
+            none = np.zeros(len(index), bool)
+            times = Times(seconds, np.zeros(len(index), np.int64), none, ~bad & aware, bad)
+            return times, np.full(len(index), "utc" if aware else "local", object)
+        if cells.dtype.kind in "iuf":
+            cells = cells.tolist()
+    cells = list(cells)
+    if form is not None:
+        times = _by_form(cells, form)
+    else:
+        times = read_iso(cells)
+        if len(cells) and times.bad.all():
+            times = _since_1970(cells, times)
+    clock = np.where(times.has_offset, "written", np.where(times.is_utc, "utc", "local")).astype(object)
+    return times, clock
+
+
+def _by_form(cells: list[Any], form: str) -> Times:
+    if "%z" not in form:
+        return read_clock(cells, form)
+    stamps = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
+    iso = stamps.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return read_iso([cell if isinstance(cell, str) else None for cell in iso])
+
+
+def _since_1970(cells: list[Any], other: Times) -> Times:
+    numbers = read_numbers(cells)
+    size = np.abs(numbers.value[~np.isnan(numbers.value)])
+    for least, most, per_second in _EPOCHS:
+        if len(size) and size.min() >= least and size.max() < most:
+            return read_epoch(cells, per_second)
+    return other
+
+
+def _shown(cell: Any) -> str:
+    return repr(cell)[:60]
+
+
+@contextmanager
+def _batches(entry: Entry, store: Store) -> Iterator[tuple[list[str], Iterator[_Batch], str]]:
+    if entry.base.endswith(_PARQUET):
+        with _parquet(entry) as file:
+            yield file.schema_arrow.names, _parquet_batches(file, entry), "."
+        return
+    if entry.base.endswith(".gz"):
+        packed = entry
+        entry = replace(entry, opener=lambda: _unpacked(packed))
+    with open_sheet(entry, store.faults) as sheet:
+        batches = (_Batch(piece.cells, piece.place) for piece in sheet.pieces())
+        yield list(sheet.header), batches, sheet.decimal
+
+
+@contextmanager
+def _unpacked(entry: Entry) -> Iterator[Source]:
+    with entry.open() as stream, gzip.GzipFile(fileobj=stream) as unpacked:
+        yield Source(cast(Any, unpacked), entry.where, damage=(OSError, EOFError, zlib.error))
+
+
+@contextmanager
+def _parquet(entry: Entry) -> Iterator[pq.ParquetFile]:
+    with entry.local() as path:
+        try:
+            file = pq.ParquetFile(path)
+        except (pa.ArrowException, OSError) as error:
+            raise ReadError(
+                f"{entry.where}: cannot be read as parquet ({error}); is the file whole?"
+            ) from error
+        with file:
+            yield file
+
+
+def _parquet_batches(file: pq.ParquetFile, entry: Entry) -> Iterator[_Batch]:
+    names = file.schema_arrow.names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ReadError(f"{entry.where}: has two columns {twice[0]!r}; rename or drop one.")
+    before = 0
+    try:
+        for batch in file.iter_batches(batch_size=_BATCH):
+            frame = pa.Table.from_batches([batch]).to_pandas(ignore_metadata=True)
+            yield _Batch({name: frame[name] for name in names}, _counted_from(before, entry.where))
+            before += len(frame)
+    except (pa.ArrowException, OSError) as error:
+        raise ReadError(f"{entry.where}: cannot be read as parquet ({error}); is the file whole?") from error
+
+
+def _counted_from(first: int, where: str) -> Callable[[int], str]:
+    return lambda row: f"{where}, row {first + row}"
+
+
+def _own_zone(entries: list[Entry], wanted: Mapping[str, str]) -> Any:
+    """Return the zone of a parquet file's times, where it is one and not UTC."""
+    for entry in entries:
+        if entry.base.endswith(_PARQUET):
+            with _parquet(entry) as file:
+                names = file.schema_arrow.names
+                time = _plan(names, wanted, entry.where).time
+                kind = file.schema_arrow.field(names.index(time)).type
+                if pa.types.is_timestamp(kind) and kind.tz is not None and not is_utc(as_zone(kind.tz)):
+                    return as_zone(kind.tz)
+    return None
