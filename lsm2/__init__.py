@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
     from lsm2.model import Model
-    from lsm2.readers import read_apple_health, read_table
+    from lsm2.readers import read_apple_health, read_fitbit, read_table
     from lsm2.simulation import simulate
 
 __version__ = "0.1.0"
@@ -31,6 +31,7 @@ __all__ = [
     "load_model",
     "mask_nonwear",
     "read_apple_health",
+    "read_fitbit",
     "read_table",
     "reconstruct",
     "simulate",
@@ -42,6 +43,7 @@ _HOME = {
     "Schema": "lsm2.channels",
     "mask_nonwear": "lsm2.days",
     "read_apple_health": "lsm2.readers",
+    "read_fitbit": "lsm2.readers",
     "read_table": "lsm2.readers",
     "simulate": "lsm2.simulation",
     "Model": "lsm2.model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lsm2.readers.apple_health import read_apple_health
+from lsm2.readers.fitbit import read_fitbit
 from lsm2.readers.table import read_table
 
-__all__ = ["read_apple_health", "read_table"]
+__all__ = ["read_apple_health", "read_fitbit", "read_table"]

@@ -96,9 +96,10 @@ def read_items(entry: Entry, faults: Faults) -> Iterator[Any]:
             text, at = text[at:] + more, 0
 
 
-def is_array(entry: Entry) -> bool:
-    """Say whether a document is an array, by its first character."""
-    return _decode(entry.head(64), entry.where, cut=True).lstrip().startswith("[")
+def head_of(entry: Entry, count: int = 1 << 16) -> str:
+    """Return the beginning of a document, from its first character on."""
+    data = entry.head(count)
+    return data.decode(_encoding(data), "replace").lstrip()
 
 
 def _pieces(source: Source, where: str) -> Iterator[str]:
@@ -114,9 +115,9 @@ def _pieces(source: Source, where: str) -> Iterator[str]:
             return
 
 
-def _decode(data: bytes, where: str, *, cut: bool = False) -> str:
+def _decode(data: bytes, where: str) -> str:
     text = data.decode(_encoding(data), "replace")
-    if "\0" in text and not cut:
+    if "\0" in text:
         raise ReadError(f"{where}: is no text; give the document as it was exported.")
     return text
 

@@ -150,6 +150,18 @@ def open_sheet(entry: Entry, faults: Faults, *, above: int = 0) -> Iterator[Shee
         yield Sheet(_Reader(lines, separator, above + 1), entry.where, faults, header)
 
 
+def header_of(entry: Entry, *, above: int = 0) -> tuple[str, ...]:
+    """Return the names in the header of what may be a table, by its first bytes; none where it is no text."""
+    data = entry.head(1 << 14)
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    text = data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+    lines = text.splitlines()
+    if "\0" in text or len(lines) <= above:
+        return ()
+    separator = max(",;\t", key=lines[above].count)
+    return tuple(name.strip().strip('"').strip() for name in lines[above].split(separator))
+
+
 class _Reader:
     """Rows of fields, and the line of the file that the last one ended in."""
 
