@@ -70,6 +70,15 @@ def test_finer_rows_become_minutes_by_the_channels_rule(read: Read) -> None:
     assert frame.loc["2024-03-05 10:00"].tolist() == [85.0, 6.0, 1.0]
 
 
+def test_rows_finer_than_a_second(read: Read) -> None:
+    rows = [
+        f"2024-03-05 10:00:00.{part},{value},2"
+        for part, value in (("00", 1), ("25", 1), ("50", 1), ("75", 5))
+    ]
+    frame = read(minutes(*rows, rows[0], header="timestamp,eda,steps"))
+    assert frame.loc["2024-03-05 10:00"].to_dict() == {"steps": 8.0, "eda": 2.0}
+
+
 def test_missing_stays_missing(read: Read) -> None:
     rows = ["10:00,60,", "10:01,NaN,3", "10:02,null,NA", "10:03,61,0"]
     frame = read(minutes(*(f"2024-03-05 {row}" for row in rows)))

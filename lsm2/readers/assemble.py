@@ -14,10 +14,11 @@ import pandas as pd
 
 from lsm2.channels import CHANNELS, listing
 from lsm2.days.clock import as_zone
+from lsm2.readers.cells import Clock
 from lsm2.readers.frame import canonical_columns, frame_of, name_participant, without_empty
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Recording
 from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_records
-from lsm2.readers.store import Clock, Person, Store
+from lsm2.readers.store import Person, Store
 from lsm2.readers.timeline import Timeline
 from lsm2.readers.timestamps import wall_minutes
 
@@ -157,8 +158,15 @@ def _recording(
     for channel, some in streams.items():
         tally.records[channel] += sum(map(len, some))
     order = _order(streams, store.sources)
-    dense = person.dense
-    recording = Recording(streams, store.sources, order, wearable=order, dense=dense, together=True)
+    recording = Recording(
+        streams,
+        store.sources,
+        order,
+        wearable=order,
+        dense=person.dense,
+        believed=person.believed,
+        together=True,
+    )
     return recording, timeline
 
 

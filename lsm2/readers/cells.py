@@ -7,9 +7,9 @@ clock shows them.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,9 @@ _ISO = re.compile(
 )
 _OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})$")
 _FARTHEST = 15 * 60  # minutes that a clock can be from UTC
+
+
+Clock = Literal["utc", "written", "local"]  # UTC; UTC beside the offset of the person's clock; that clock
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,22 @@ class Times:
     has_offset: np.ndarray  # bool (cells,): `seconds` are UTC, and the clock that far from it
     is_utc: np.ndarray  # bool (cells,): written with a Z, or as UTC
     bad: np.ndarray  # bool (cells,)
+    finer: np.ndarray | None = None  # int64 (cells,), nanoseconds after the second, where any are
+
+    def clocks(self) -> Iterator[tuple[Clock, np.ndarray]]:
+        """Yield each clock that times were written on, and which times those are."""
+        kinds: tuple[tuple[Clock, np.ndarray], ...] = (
+            ("written", self.has_offset),
+            ("utc", self.is_utc & ~self.has_offset),
+            ("local", ~self.is_utc & ~self.has_offset),
+        )
+        for clock, rows in kinds:
+            if rows.any():
+                yield clock, rows
+
+    def clock_of(self, row: int) -> Clock:
+        """Return the clock that one time was written on."""
+        return next(clock for clock, rows in self.clocks() if rows[row])
 
 
 def read_numbers(cells: Sequence[Any]) -> Numbers:
@@ -101,10 +120,10 @@ def read_iso(cells: Sequence[Any]) -> Times:
                 offset[row] = -minutes if match.group(1) == "-" else minutes
                 has_offset[row] = True
                 naive[row] = text[: match.start()].rstrip()
-    seconds, known = _seconds([text.replace(",", ".") for text in naive], "ISO8601")
+    seconds, finer, known = _seconds([text.replace(",", ".") for text in naive], "ISO8601")
     bad = ~fits | ~known | (np.abs(offset) > _FARTHEST) | (offset % 15 != 0)
     seconds = np.where(bad, 0, seconds - offset * 60)
-    return Times(seconds, offset, has_offset & ~bad, is_utc & ~bad, bad)
+    return Times(seconds, offset, has_offset & ~bad, is_utc & ~bad, bad, finer)
 
 
 def read_clock(cells: Sequence[Any], *forms: str) -> Times:
@@ -123,7 +142,7 @@ def read_clock(cells: Sequence[Any], *forms: str) -> Times:
         rows = np.flatnonzero(left)
         if len(rows) == 0:
             break
-        found, known = _seconds([texts[row] for row in rows], form)
+        found, _, known = _seconds([texts[row] for row in rows], form)
         seconds[rows[known]] = found[known]
         left[rows[known]] = False
     none = np.zeros(len(texts), bool)
@@ -144,8 +163,10 @@ def read_epoch(cells: Sequence[Any], per_second: int) -> Times:
     return Times(seconds, np.zeros(len(seconds), np.int64), none, known, ~known)
 
 
-def _seconds(texts: list[str], form: str) -> tuple[np.ndarray, np.ndarray]:
+def _seconds(texts: list[str], form: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
     times = pd.to_datetime(pd.Series(texts, dtype=object), format=form, errors="coerce", utc=True)
     known = times.notna().to_numpy()
-    index = pd.DatetimeIndex(times).tz_localize(None).as_unit("s")
-    return np.where(known, index.asi8, 0), known
+    index = pd.DatetimeIndex(times).tz_localize(None)
+    whole = index.as_unit("s")
+    finer = np.where(known, (index - whole) // pd.Timedelta(1, "ns"), 0).astype(np.int64)
+    return np.where(known, whole.asi8, 0), finer if finer.any() else None, known

@@ -13,7 +13,6 @@ import pandas as pd
 from lsm2.channels import plain_name
 from lsm2.readers.cells import Times, read_clock, read_iso, read_numbers
 from lsm2.readers.export import Entry
-from lsm2.readers.fitbit_takeout import check_numbers, check_times
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED
 from lsm2.readers.rows import Piece, Sheet, open_sheet
 from lsm2.readers.store import Store
@@ -75,13 +74,13 @@ def read_fitabase(entry: Entry, store: Store) -> None:
             return
         for piece in sheet.pieces():
             times = _moments(piece[layout.time])
-            check_times(store, times, piece[layout.time], piece.place)
+            store.check_times(times, piece[layout.time], piece.place)
             if layout.kind == "sleep":
                 _read_sleep(piece, layout, sheet, times, entry, store)
                 continue
             for label, (channel, unit, after) in layout.values.items():
                 numbers = read_numbers(piece[label])
-                check_numbers(store, numbers.bad & ~times.bad, piece[label], piece.place, label)
+                store.check_numbers(numbers.bad & ~times.bad, piece[label], piece.place, label)
                 amounts = channel != "heart_rate"
                 for person, rows in _people(piece, layout.who, entry):
                     store.add(
@@ -95,7 +94,7 @@ def read_fitabase(entry: Entry, store: Store) -> None:
                         person=person,
                         clock="local",
                         grid=amounts,
-                        dense=amounts,
+                        zeros="written" if amounts else "absent",
                     )
 
 

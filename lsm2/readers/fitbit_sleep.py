@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from lsm2.days.clock import offsets
-from lsm2.readers.cells import read_iso
+from lsm2.readers.cells import Clock, read_iso
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED
 from lsm2.readers.samples import LONGEST
-from lsm2.readers.store import Clock, Store, to_absolute
+from lsm2.readers.store import Store, to_absolute
 
 _STAGES = {
     **dict.fromkeys(("light", "deep", "rem", "asleep"), ASLEEP),

@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 
 from lsm2.channels import plain_name
-from lsm2.readers.cells import Times, read_clock, read_iso, read_numbers
+from lsm2.readers.cells import Clock, Times, read_clock, read_iso, read_numbers
 from lsm2.readers.export import Entry
 from lsm2.readers.json import read_items
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED
 from lsm2.readers.rows import Piece, open_sheet
-from lsm2.readers.store import Clock, Store
+from lsm2.readers.store import Store, Zeros
 
 # Of the classic files: channel and unit of the values, which are texts.
 STREAMS = {
@@ -113,9 +113,9 @@ def read_stream(entry: Entry, kind: str, store: Store, covered: Covered, person:
             malformed, place, "a missing field", lambda row, batch=batch: f"{_shown(batch[row])} is no record"
         )
         times = _moments(stamps)
-        check_times(store, times, stamps, place, ~malformed)
+        store.check_times(times, stamps, place, ~malformed)
         numbers = read_numbers(values)
-        check_numbers(store, numbers.bad & ~malformed, values, place)
+        store.check_numbers(numbers.bad & ~malformed, values, place)
         kept &= ~malformed & ~times.bad & ~numbers.bad
         kept &= ~covered.twins(channel, np.where(kept, times.seconds, -1))
         store.add(
@@ -128,7 +128,7 @@ def read_stream(entry: Entry, kind: str, store: Store, covered: Covered, person:
             person=person,
             source="takeout",
             grid=channel in _SUMS,
-            dense=channel in _SUMS,
+            zeros="written" if channel in _SUMS else "absent",
         )
     return unsure
 
@@ -180,15 +180,15 @@ def read_minutes(entry: Entry, store: Store, covered: Covered, person: Any) -> N
             columns = {sheet.column("value") or "": ("spo2", None)}
         for piece in sheet.pieces():
             times = read_iso(piece[time or ""])
-            check_times(store, times, piece[time or ""], piece.place)
+            store.check_times(times, piece[time or ""], piece.place)
             for label, (channel, unit) in columns.items():
                 numbers = read_numbers(piece[label])
-                check_numbers(store, numbers.bad, piece[label], piece.place, label)
+                store.check_numbers(numbers.bad, piece[label], piece.place, label)
                 value = np.where(numbers.value == -1, np.nan, numbers.value)  # -1.0 is Fitbit's "none"
                 kept = ~times.bad & ~numbers.bad
                 covered.add(channel, times.seconds[kept & ~np.isnan(value)])
                 for source, some in _sources(piece, by):
-                    for clock, rows in clocks_of(times):
+                    for clock, rows in times.clocks():
                         store.add(
                             channel,
                             times.seconds,
@@ -201,9 +201,14 @@ def read_minutes(entry: Entry, store: Store, covered: Covered, person: Any) -> N
                             clock=clock,
                             offset=times.offset,
                             grid=channel in _SUMS,
-                            dense=channel == "calories"
-                            or (channel in _SUMS and bool((value[some] == 0).any())),
+                            zeros=_zeros(channel, value[some]),
                         )
+
+
+def _zeros(channel: str, value: np.ndarray) -> Zeros:
+    """Say what a source writes where there is nothing, by what it wrote."""
+    written = channel == "calories" or (channel in _SUMS and bool((value == 0).any()))
+    return "written" if written else "absent"
 
 
 def read_stages(entry: Entry, store: Store, covered: Covered, person: Any) -> None:
@@ -213,8 +218,8 @@ def read_stages(entry: Entry, store: Store, covered: Covered, person: Any) -> No
         opens, closes = sheet.column("sleep_stage_start") or "", sheet.column("sleep_stage_end") or ""
         for piece in sheet.pieces():
             start, end = read_iso(piece[opens]), read_iso(piece[closes])
-            check_times(store, start, piece[opens], piece.place)
-            check_times(store, end, piece[closes], piece.place, ~start.bad)
+            store.check_times(start, piece[opens], piece.place)
+            store.check_times(end, piece[closes], piece.place, ~start.bad)
             bad = start.bad | end.bad
             kinds = [_STAGES.get(cell.strip().casefold(), "") for cell in piece[stage]]
             unknown = np.array([not kind for kind in kinds], bool)
@@ -268,31 +273,6 @@ def _sources(piece: Piece, by: str | None) -> Iterator[tuple[str, np.ndarray]]:
     codes, names = pd.factorize(np.array(piece[by], dtype=object))
     for code, name in enumerate(names):
         yield str(name).strip(), codes == code
-
-
-def clocks_of(times: Times) -> Iterator[tuple[Clock, np.ndarray]]:
-    """Yield each clock that times were written on, and which times those are."""
-    kinds: tuple[tuple[Clock, np.ndarray], ...] = (
-        ("written", times.has_offset),
-        ("utc", times.is_utc & ~times.has_offset),
-        ("local", ~times.is_utc & ~times.has_offset),
-    )
-    for clock, rows in kinds:
-        if rows.any():
-            yield clock, rows
-
-
-def check_times(store: Store, times: Times, cells: Any, place: Any, among: np.ndarray | None = None) -> None:
-    """Refuse times that are none."""
-    bad = times.bad if among is None else times.bad & among
-    store.refuse(bad, place, "a time that is none", lambda row: f"{_shown(cells[row])} is no time")
-
-
-def check_numbers(store: Store, bad: np.ndarray, cells: Any, place: Any, label: str = "value") -> None:
-    """Refuse values that are no numbers."""
-    store.refuse(
-        bad, place, "a value that is no number", lambda row: f"{label} {_shown(cells[row])} is no number"
-    )
 
 
 def _batches(items: Iterator[Any]) -> Iterator[tuple[int, list[Any]]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from lsm2.readers.cells import read_iso, read_numbers
-from lsm2.readers.fitbit_takeout import check_numbers, check_times
 from lsm2.readers.store import Store
 
 # Without a header Accept-Language the API gives kilometres.
@@ -64,14 +63,14 @@ def _read_dataset(
     items = [item if isinstance(item, dict) else {} for item in dataset]
     stamps = [f"{day}T{item.get('time')}" for item in items]
     times = read_iso(stamps)
-    check_times(store, times, stamps, place)
+    store.check_times(times, stamps, place)
     fields: list[tuple[str, str, str | None]] = [(channel, "value", unit)]
     if channel == "calories":
         fields += [("mets", "mets", "tenths"), ("intensity", "level", None)]
     for name, key, of_value in fields:
         cells = [item.get(key) for item in items]
         numbers = read_numbers(cells)
-        check_numbers(store, numbers.bad & ~times.bad, cells, place, key)
+        store.check_numbers(numbers.bad & ~times.bad, cells, place, key)
         dense = name != "heart_rate"
         store.add(
             name,
@@ -85,7 +84,7 @@ def _read_dataset(
             person=person,
             clock="local",
             grid=dense,
-            dense=dense,
+            zeros="written" if dense else "absent",
         )
 
 
@@ -118,8 +117,8 @@ def _read_nights(found: dict[str, Any], where: str, store: Store, person: Any) -
         def place(row: int, name: str = name) -> str:
             return f"{where}, {name}, item {row}"
 
-        check_times(store, times, stamps, place)
-        check_numbers(store, numbers.bad & ~times.bad, cells, place)
+        store.check_times(times, stamps, place)
+        store.check_numbers(numbers.bad & ~times.bad, cells, place)
         store.add(
             name,
             times.seconds,

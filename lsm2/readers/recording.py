@@ -34,6 +34,7 @@ class Recording:
         wearable: Those whose sleep records prove that they were worn.
         dense: (channel, class of device) of amounts that are written every minute, also while the device is
             off: zeros, resting calories, 1 MET.
+        believed: Those of them that are not written while it is off.
         together: Whether all are one device for the question of when it was worn.
     """
 
@@ -44,9 +45,10 @@ class Recording:
         order: Sequence[str],
         wearable: Iterable[str],
         dense: Collection[tuple[str, str]] = (),
+        believed: Collection[tuple[str, str]] = (),
         together: bool = False,
     ) -> None:
-        self.together = together
+        self.believed, self.together = frozenset(believed), together
         self.order, self.wearable, self.dense = tuple(order), frozenset(wearable), frozenset(dense)
         self._streams: dict[str, dict[str, list[Samples]]] = {}
         for channel, samples in streams.items():
@@ -84,7 +86,7 @@ class Recording:
                 # A phone beside the bed, or a plan to be in it, proves nothing.
                 if channel == INBED or (channel in (ASLEEP, AWAKE) and name not in self.wearable):
                     continue
-                if (channel, name) not in self.dense:
+                if (channel, name) not in self.dense or (channel, name) in self.believed:
                     found[name] += samples
                 elif channel not in RESTING:
                     found[name] += [one.above(0) for one in samples]
@@ -183,7 +185,7 @@ class Minutes:
         )
 
     def _while_worn(self, values: np.ndarray, channel: str, device: str) -> np.ndarray:
-        if (channel, device) not in self._recording.dense:
+        if (channel, device) not in self._recording.dense - self._recording.believed:
             return values
         return np.where(self._is_worn(device), values, np.nan)
 

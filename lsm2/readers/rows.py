@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from lsm2.channels import plain_name
@@ -113,7 +114,7 @@ class Sheet:
 
 
 @contextmanager
-def open_sheet(entry: Entry, faults: Faults, *, above: int = 0) -> Iterator[Sheet]:
+def open_sheet(entry: Entry, faults: Faults, *, above: int = 0, bare: bool = False) -> Iterator[Sheet]:
     """Open a table of text: its encoding is UTF-8 or, where it says so, UTF-16; its fields are separated by
     commas, semicolons or tabs, whichever its header has most of.
 
@@ -121,6 +122,7 @@ def open_sheet(entry: Entry, faults: Faults, *, above: int = 0) -> Iterator[Shee
         entry: The file.
         faults: Takes rows that do not fit.
         above: Lines above the header.
+        bare: Whether there is no header; columns are then called "0", "1", ...
 
     Yields:
         The sheet; its header is empty where the file is.
@@ -140,6 +142,12 @@ def open_sheet(entry: Entry, faults: Faults, *, above: int = 0) -> Iterator[Shee
             header = next(csv.reader([first], delimiter=separator), [])
         except csv.Error as error:
             raise ReadError(f"{entry.where}: its header cannot be read ({error}).") from error
+        if bare:
+            header, lines, above = (
+                [str(place) for place in range(len(header))],
+                chain([first], lines),
+                above - 1,
+            )
         header = [name.strip() for name in header]
         while header and not header[-1]:
             header.pop()

@@ -11,12 +11,15 @@ import numpy as np
 
 from lsm2.channels import CHANNELS
 from lsm2.days.clock import offsets
+from lsm2.readers.cells import Clock, Times
 from lsm2.readers.recording import ASLEEP, AWAKE
 from lsm2.readers.request import Request
 from lsm2.readers.samples import LONGEST, Columns, Offsets
 from lsm2.readers.xml import ReadError
 
-Clock = Literal["utc", "written", "local"]
+# What a source writes of an amount where there is none: nothing, so that zeros are added while the device was
+# worn; zeros, also while it was off, which are taken out; zeros only while it was worn, which are believed.
+Zeros = Literal["absent", "written", "believed"]
 
 _EARLIEST, _LATEST = 31_536_000, 4_291_747_200  # 1971 to 2105
 _ABSURD = 1e6  # no record of a minute or an interval comes near it in any canonical unit
@@ -34,7 +37,8 @@ class Person:
 
     columns: dict[tuple[str, Clock, bool], Columns] = field(default_factory=dict)
     offsets: list[Offsets] = field(default_factory=list)  # told apart from records
-    dense: set[tuple[str, str]] = field(default_factory=set)  # (channel, source) written while off
+    dense: set[tuple[str, str]] = field(default_factory=set)  # (channel, source) that writes zeros
+    believed: set[tuple[str, str]] = field(default_factory=set)  # those of them that do while worn only
 
 
 class Store:
@@ -70,7 +74,7 @@ class Store:
         clock: Clock = "utc",
         offset: np.ndarray | None = None,
         grid: bool = False,
-        dense: bool = False,
+        zeros: Zeros = "absent",
     ) -> None:
         """Add records of one channel, source and person.
 
@@ -84,10 +88,10 @@ class Store:
             unit: Of the values; None: the channel's own.
             source: The device or app.
             person: Whose they are, where the export says it.
-            clock: "utc"; "written": UTC, with the offset of the person's clock; "local": of that clock.
+            clock: That of `start`.
             offset: Minutes that the person's clock was from UTC, for "written".
             grid: Whether there is one record a minute.
-            dense: Whether the source goes on writing while nobody wears it.
+            zeros: What the source writes where there is nothing, of an amount.
 
         Raises:
             ReadError: A record is malformed, and such records are not skipped.
@@ -112,8 +116,10 @@ class Store:
         quarters = np.zeros(len(start), np.int64) if offset is None else np.asarray(offset) // 15
         owner = self._person(person)
         columns = owner.columns.setdefault((channel, clock, grid), Columns())
-        if dense:
+        if zeros != "absent":
             owner.dense.add((channel, source))
+        if zeros == "believed":
+            owner.believed.add((channel, source))
         columns.extend(
             start[kept], lasting[kept], value[kept], self._source(source), quarters[kept], quarters[kept]
         )
@@ -137,6 +143,24 @@ class Store:
         if len(rows):
             first = int(rows[0])
             self.faults.refuse(place(first), reason, detail(first), count=len(rows))
+
+    def check_times(
+        self, times: Times, cells: Any, place: Callable[[int], str], among: np.ndarray | None = None
+    ) -> None:
+        """Refuse what was read as a time and is none, of all cells or among some."""
+        bad = times.bad if among is None else times.bad & among
+        self.refuse(bad, place, "a time that is none", lambda row: f"{_shown(cells[row])} is no time")
+
+    def check_numbers(
+        self, bad: np.ndarray, cells: Any, place: Callable[[int], str], label: str = "value"
+    ) -> None:
+        """Refuse what was read as a number and is none."""
+        self.refuse(
+            bad,
+            place,
+            "a value that is no number",
+            lambda row: f"{label} {_shown(cells[row])} is no number",
+        )
 
     def _check_times(
         self, start: np.ndarray, seconds: np.ndarray, kept: np.ndarray, place: Callable[[int], str]
@@ -192,6 +216,10 @@ class Store:
                 raise ReadError(f"{self.request.path}: more than {_SOURCES:,} sources; this is no export")
             self.sources.append(name)
         return found
+
+
+def _shown(cell: Any) -> str:
+    return repr(cell)[:80]
 
 
 def to_absolute(local: np.ndarray, zone: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -19,11 +19,11 @@ from lsm2.channels import CHANNELS, Channel, ChannelError, Schema, listing, near
 from lsm2.days.clock import as_zone, is_utc
 from lsm2.readers.archive import Source
 from lsm2.readers.assemble import assemble
-from lsm2.readers.cells import Times, read_clock, read_epoch, read_iso, read_numbers
+from lsm2.readers.cells import Clock, Times, read_clock, read_epoch, read_iso, read_numbers
 from lsm2.readers.export import Entry, open_export
 from lsm2.readers.request import OnError, Request
 from lsm2.readers.rows import open_sheet
-from lsm2.readers.store import Clock, Store
+from lsm2.readers.store import Store
 from lsm2.readers.xml import ReadError
 
 _PARQUET = (".parquet", ".pq")
@@ -248,18 +248,34 @@ def _add(
         for name in get_args(Clock):
             some = np.flatnonzero(rows & (clock == name) & ~times.bad)
             if len(some):
+                start, amount = times.seconds[some], value[some]
+                if times.finer is not None:
+                    some, start, amount = _by_second(some, start, times.finer[some], amount, channel)
                 store.add(
                     channel.name,
-                    times.seconds[some],
-                    value[some],
+                    start,
+                    amount,
                     place=_among(batch.place, some),
                     unit=unit,
                     person=person,
                     clock=name,
                     offset=times.offset[some],
-                    grid=True,
-                    dense=channel.kind == "count" or channel.family == "energy",
+                    grid=times.finer is None,
+                    zeros="written" if channel.kind == "count" or channel.family == "energy" else "absent",
                 )
+
+
+def _by_second(
+    rows: np.ndarray, start: np.ndarray, finer: np.ndarray, value: np.ndarray, channel: Channel
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Bring values of many moments of a second together by the channel's rule; exact repeats count once."""
+    known = ~np.isnan(value)
+    table = pd.DataFrame({"row": rows, "start": start, "finer": finer, "value": value})[known]
+    table = table.drop_duplicates(["start", "finer", "value"])
+    by_second = table.groupby("start", sort=False)
+    value = by_second["value"].agg(channel.aggregation).to_numpy(np.float64)
+    first = by_second["row"].first()
+    return first.to_numpy(np.int64), first.index.to_numpy(np.int64), value
 
 
 def _among(place: Callable[[int], str], rows: np.ndarray) -> Callable[[int], str]:
@@ -295,11 +311,20 @@ def _times(cells: Any, form: str | None) -> tuple[Times, np.ndarray]:
         if cells.dtype.kind == "M":
             index = pd.DatetimeIndex(cells)
             aware = index.tz is not None
-            naive = (index.tz_convert("UTC").tz_localize(None) if aware else index).as_unit("s")
+            fine = index.tz_convert("UTC").tz_localize(None) if aware else index
+            naive = fine.as_unit("s")
             bad = np.asarray(index.isna())
             seconds = np.where(bad, 0, naive.asi8)
             none = np.zeros(len(index), bool)
-            times = Times(seconds, np.zeros(len(index), np.int64), none, ~bad & aware, bad)
+            finer = np.where(bad, 0, (fine - naive) // pd.Timedelta(1, "ns")).astype(np.int64)
+            times = Times(
+                seconds,
+                np.zeros(len(index), np.int64),
+                none,
+                ~bad & aware,
+                bad,
+                finer if finer.any() else None,
+            )
             return times, np.full(len(index), "utc" if aware else "local", object)
         if cells.dtype.kind in "iuf":
             cells = cells.tolist()
