@@ -14,7 +14,17 @@ if TYPE_CHECKING:
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
     from lsm2.model import Model
-    from lsm2.readers import read_actigraph, read_apple_health, read_empatica, read_fitbit, read_table
+    from lsm2.readers import (
+        read_actigraph,
+        read_apple_health,
+        read_empatica,
+        read_fitbit,
+        read_garmin,
+        read_health_connect,
+        read_oura,
+        read_samsung,
+        read_table,
+    )
     from lsm2.simulation import simulate
 
 __version__ = "0.1.0"
@@ -34,7 +44,10 @@ __all__ = [
     "read_apple_health",
     "read_empatica",
     "read_fitbit",
+    "read_garmin",
+    "read_health_connect",
     "read_oura",
+    "read_samsung",
     "read_table",
     "reconstruct",
     "simulate",
@@ -45,11 +58,14 @@ _HOME = {
     "Channel": "lsm2.channels",
     "Schema": "lsm2.channels",
     "mask_nonwear": "lsm2.days",
-    "read_empatica": "lsm2.readers",
-    "read_oura": "lsm2.readers",
     "read_actigraph": "lsm2.readers",
     "read_apple_health": "lsm2.readers",
+    "read_empatica": "lsm2.readers",
     "read_fitbit": "lsm2.readers",
+    "read_garmin": "lsm2.readers",
+    "read_health_connect": "lsm2.readers",
+    "read_oura": "lsm2.readers",
+    "read_samsung": "lsm2.readers",
     "read_table": "lsm2.readers",
     "simulate": "lsm2.simulation",
     "Model": "lsm2.model",
