@@ -133,7 +133,8 @@ def _kind(entry: Entry) -> str | None:
             return "stages"
         if is_minutes(entry, header):
             return "csv"
-        if layout_of(header) is not None:
+        layout = layout_of(header)
+        if layout is not None and (layout.who or layout.kind != "heart" or "heartrate" in entry.base):
             return "fitabase"
         return "broken" if is_broken(entry, header) else None
     if entry.base.endswith(".json"):

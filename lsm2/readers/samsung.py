@@ -17,6 +17,7 @@ from lsm2.readers.json import read_document
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED
 from lsm2.readers.request import OnError, Request
 from lsm2.readers.rows import Piece, Sheet, header_of, open_sheet
+from lsm2.readers.samples import LONGEST
 from lsm2.readers.store import Store
 
 _NAME = re.compile(
@@ -236,10 +237,15 @@ def _read_values(kind: str, rows: _Rows, store: Store, found: _Found) -> None:
             continue
         if channel == "heart_rate":
             binned = _read_bins(rows, store, found)
-            long = ~binned & ~bad & (rows.seconds > _LONG)
+            long = ~binned & ~bad & (rows.seconds > _LONG) & (rows.seconds <= LONGEST)
             found.binless += int(np.count_nonzero(long))
             bad = bad | binned | long
-        rows.add(store, channel, numbers.value, bad, np.where(rows.seconds > _BRIEF, rows.seconds, 0))
+        rows.add(store, channel, numbers.value, bad, _lasting(rows.seconds))
+
+
+def _lasting(seconds: np.ndarray) -> np.ndarray:
+    """Return how long rates hold: those of one minute for the minute that they begin in."""
+    return np.where((seconds >= 0) & (seconds <= _BRIEF), 0, seconds)
 
 
 def _read_bins(rows: _Rows, store: Store, found: _Found) -> np.ndarray:
@@ -271,7 +277,7 @@ def _read_bins(rows: _Rows, store: Store, found: _Found) -> np.ndarray:
             times.seconds,
             numbers.value,
             place=place,
-            seconds=np.where(lasting > _BRIEF, lasting, 0),
+            seconds=_lasting(lasting),
             bad=times.bad | numbers.bad,
             source=f"device {devices[row] if devices else ''}",
             clock="written" if rows.told[row] else "utc",

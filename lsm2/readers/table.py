@@ -28,6 +28,7 @@ from lsm2.readers.xml import ReadError
 
 _PARQUET = (".parquet", ".pq")
 _TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
+TABLES = _TEXT + _PARQUET
 _TIME, _WHO = "timestamp", "participant_id"
 _TIMES = (_TIME, "time", "datetime", "date_time", "date time", "recorded_time", "timestamp_iso", "start_time")
 _PEOPLE = (_WHO, "participant", "subject", "subject_id", "user_id")
@@ -110,11 +111,11 @@ def read_table(
     Schema(channels=tuple(CHANNELS.values())).conversions(units)
     unused: dict[str, None] = {}
     with open_export(request.path) as export:
-        entries = [entry for entry in export.entries if entry.base.endswith(_PARQUET + _TEXT)]
+        entries = [entry for entry in export.entries if entry.base.endswith(TABLES)]
         if len(export.entries) == 1:
             entries = list(export.entries)
         if not entries:
-            raise FileNotFoundError(f"{path}: holds no table; one is a {', '.join(_TEXT + _PARQUET)} file")
+            raise FileNotFoundError(f"{path}: holds no table; one is a {', '.join(TABLES)} file")
         if request.zone is None:
             request = replace(request, zone=_own_zone(entries, wanted))
         store = Store(request)
