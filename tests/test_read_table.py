@@ -180,6 +180,14 @@ def test_other_forms_of_time_are_named_not_guessed(read: Read) -> None:
     assert str(found["heart_rate"].dropna().index[0]) == "2016-04-12 07:21:00"
 
 
+def test_a_date_and_a_time_apart(read: Read) -> None:
+    text = minutes("2024-03-05,10:00,60", header="date,time,hr")
+    assert str(read(text)["heart_rate"].dropna().index[0]) == "2024-03-05 10:00:00"
+    assert read(minutes("5.3.2024,10:00,60", header="Date,Time,hr"), time_format="%d.%m.%Y %H:%M")[
+        "heart_rate"
+    ].count()
+
+
 def test_semicolons_tabs_and_commas_in_numbers(read: Read) -> None:
     text = "timestamp;temperature\n2024-03-05 10:00;35,5\n"
     assert observed(read(text), "skin_temperature") == {"10:00": 35.5}

@@ -172,7 +172,7 @@ def _read_e4(entry: Entry, store: Store) -> None:
                 if len(piece) < 2:
                     return
                 origin, rate = float(numbers[0].value[0]), float(numbers[0].value[1])
-                if not (0 < rate <= _FASTEST and 31_536_000 <= origin < 4_291_747_200):
+                if not (0 < rate <= _FASTEST and 31_536_000 <= origin < 2_524_608_000):
                     detail = f"its first rows, {piece['0'][0]!r} and {piece['0'][1]!r}, are no start and rate"
                     store.faults.refuse(entry.where, "a time that is none", detail, whole=True)
                     return

@@ -136,7 +136,7 @@ def _kind(entry: Entry) -> str | None:
         layout = layout_of(header)
         if layout is not None and (layout.who or layout.kind != "heart" or "heartrate" in entry.base):
             return "fitabase"
-        return "broken" if is_broken(entry, header) else None
+        return "broken" if is_broken(entry) else None
     if entry.base.endswith(".json"):
         head, stem = head_of(entry), _STEM.match(entry.base)
         name = stem.group(1) if stem else ""

@@ -103,7 +103,7 @@ def read_stream(entry: Entry, kind: str, store: Store, covered: Covered, person:
         kept = ~malformed
         if kind == "heart_rate":
             sure = [value.get("confidence") if isinstance(value, dict) else None for value in values]
-            kept &= np.array([one != 0 or isinstance(one, bool) for one in sure], bool)
+            kept &= read_numbers(sure).value != 0
             unsure += int(np.count_nonzero(~malformed & ~kept))
             malformed |= np.array(
                 [not isinstance(value, dict) or "bpm" not in value for value in values], bool
@@ -142,11 +142,11 @@ def _moments(stamps: list[Any]) -> Times:
     return times
 
 
-def is_broken(entry: Entry, header: tuple[str, ...]) -> bool:
+def is_broken(entry: Entry) -> bool:
     """Say whether a file is called like one of minutes, and holds something, but not under a known header."""
     if _NOT_MINUTES.search(entry.base) or not _CALLED.search(entry.base):
         return False
-    return entry.size > 0 and " ".join(header).strip().casefold() not in ("", "no data")
+    return entry.size > 0 and entry.head(64).strip().lower() not in (b"", b"no data")
 
 
 def is_minutes(entry: Entry, header: tuple[str, ...]) -> bool:

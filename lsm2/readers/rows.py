@@ -128,11 +128,16 @@ def open_sheet(entry: Entry, faults: Faults, *, above: int = 0, bare: bool = Fal
         The sheet; its header is empty where the file is.
 
     Raises:
-        ReadError: The file is no text, or two of its columns have one name.
+        ReadError: The file is no text and that is not skipped, or two of its columns have one name.
     """
     with entry.open() as source:
         buffered: io.BufferedReader[Any] = io.BufferedReader(source, 1 << 16)
-        text = io.TextIOWrapper(buffered, _encoding(buffered, entry.where), errors="replace", newline="")
+        encoding = _encoding(buffered)
+        if encoding is None:
+            faults.refuse(entry.where, "a table that is no text", "is no text", whole=True)
+            yield Sheet(_Reader(iter(()), ",", 0), entry.where, faults, ())
+            return
+        text = io.TextIOWrapper(buffered, encoding, errors="replace", newline="")
         lines = _lines(text, entry.where)
         for _ in range(above):
             next(lines, "")
@@ -164,7 +169,7 @@ def header_of(entry: Entry, *, above: int = 0) -> tuple[str, ...]:
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
     lines = text.splitlines()
-    if "\0" in text or len(lines) <= above:
+    if len(lines) <= above or "\0" in lines[above]:
         return ()
     separator = max(",;\t", key=lines[above].count)
     return tuple(name.strip().strip('"').strip() for name in lines[above].split(separator))
@@ -198,10 +203,8 @@ def _lines(text: io.TextIOWrapper, where: str) -> Iterator[str]:
         yield line
 
 
-def _encoding(buffered: io.BufferedReader[Any], where: str) -> str:
+def _encoding(buffered: io.BufferedReader[Any]) -> str | None:
     head = buffered.peek(4)
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    if b"\0" in head[:4096]:
-        raise ReadError(f"{where}: is no text; give the table as the device exported it.")
-    return "utf-8-sig"
+    return None if b"\0" in head[:4096] else "utf-8-sig"

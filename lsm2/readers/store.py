@@ -21,7 +21,7 @@ from lsm2.readers.xml import ReadError
 # worn; zeros, also while it was off, which are taken out; zeros only while it was worn, which are believed.
 Zeros = Literal["absent", "written", "believed"]
 
-_EARLIEST, _LATEST = 31_536_000, 4_291_747_200  # 1971 to 2105
+_EARLIEST, _LATEST = 31_536_000, 2_524_608_000  # 1971 to 2050: clocks that were never set lie outside
 _ABSURD = 1e6  # no record of a minute or an interval comes near it in any canonical unit
 _SOURCES = 65_535
 _PEOPLE = 100_000
@@ -170,7 +170,7 @@ class Store:
             kept & far,
             place,
             "a time that is none",
-            lambda row: f"its time, {start[row]} seconds since 1970, lies outside the years 1971 to 2105",
+            lambda row: f"its time, {start[row]} seconds since 1970, lies outside the years 1971 to 2049",
         )
         wrong = ~far & ((seconds < 0) | (seconds > LONGEST))
         self.refuse(

@@ -2,47 +2,41 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lsm2.channels import CHANNELS, Channel, ChannelError, Schema, listing, nearest, plain_name
 from lsm2.days.clock import as_zone, is_utc
-from lsm2.readers.archive import Source
 from lsm2.readers.assemble import assemble
+from lsm2.readers.batches import PARQUET, Batch, open_batches, open_parquet
 from lsm2.readers.cells import Clock, Times, read_clock, read_epoch, read_iso, read_numbers
 from lsm2.readers.export import Entry, open_export
 from lsm2.readers.request import OnError, Request
-from lsm2.readers.rows import open_sheet
 from lsm2.readers.store import Store
-from lsm2.readers.xml import ReadError
 
-_PARQUET = (".parquet", ".pq")
 _TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
-TABLES = _TEXT + _PARQUET
+TABLES = _TEXT + PARQUET
 _TIME, _WHO = "timestamp", "participant_id"
-_TIMES = (_TIME, "time", "datetime", "date_time", "date time", "recorded_time", "timestamp_iso", "start_time")
+_TIMES = (
+    _TIME,
+    "time",
+    "datetime",
+    "date_time",
+    "date time",
+    "recorded_time",
+    "timestamp_iso",
+    "start_time",
+    "date",
+)
 _PEOPLE = (_WHO, "participant", "subject", "subject_id", "user_id")
-_BATCH = 1 << 16
 # Seconds, milliseconds, microseconds or nanoseconds since 1970: what a number of this size can only mean.
 _EPOCHS = ((1e8, 1e10, 1), (1e11, 1e13, 1_000), (1e14, 1e16, 1_000_000), (1e17, 1e19, 1_000_000_000))
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Some rows of a table, by column."""
-
-    cells: Mapping[str, Any]
-    place: Callable[[int], str]
 
 
 @dataclass(frozen=True)
@@ -50,6 +44,7 @@ class _Plan:
     """Which column holds what."""
 
     time: str
+    date: str | None  # where the time of day stands apart
     who: str | None
     channels: dict[str, Channel]  # by column
 
@@ -161,15 +156,18 @@ def _plan(labels: list[str], wanted: Mapping[str, str], where: str) -> _Plan:
             f"{where}: no column holds times: it has {listing(labels)}. Name it with "
             "columns={'your column': 'timestamp'}."
         )
+    date = None
+    if plain_name(time) == "time" and time not in wanted:
+        date = next((label for label in labels if plain_name(label) == "date" and label not in wanted), None)
     who = _special(labels, wanted, _WHO, _PEOPLE)
-    rest = [label for label in labels if label not in (time, who)]
+    rest = [label for label in labels if label not in (time, date, who)]
     schema = Schema(channels=tuple(CHANNELS.values()))
     named = {column: name for column, name in wanted.items() if column in rest}
     try:
         found, _ = schema.resolve(rest, named)
     except ChannelError as error:
         raise ChannelError(f"{where}: {error}") from error
-    return _Plan(time, who, {label: schema.channels[place] for place, label in found.items()})
+    return _Plan(time, date, who, {label: schema.channels[place] for place, label in found.items()})
 
 
 def _special(
@@ -195,22 +193,23 @@ def _read(
     time_format: str | None,
     unused: dict[str, None],
 ) -> None:
-    with _batches(entry, store) as (labels, batches, decimal):
+    with open_batches(entry, store.faults) as (labels, batches, decimal):
         if not labels:
             store.faults.refuse(entry.where, "a table without a header", "the table is empty", whole=True)
             return
         plan = _plan(labels, wanted, entry.where)
-        known = {plan.time, plan.who, *plan.channels}
+        known = {plan.time, plan.date, plan.who, *plan.channels}
         unused.update(dict.fromkeys(label for label in labels if label not in known))
         by_name = {plain_name(name): unit for name, unit in units.items()}
         for batch in batches:
-            times, clock = _times(batch.cells[plan.time], time_format)
+            stamps = _stamps(batch.cells, plan)
+            times, clock = _times(stamps, time_format)
             store.refuse(
                 times.bad,
                 batch.place,
                 "a time that is none",
-                lambda row, batch=batch: (
-                    f"column {plan.time!r}: {_shown(batch.cells[plan.time][row])} is no time; write times as "
+                lambda row, stamps=stamps: (
+                    f"column {plan.time!r}: {_shown(stamps[row])} is no time; write times as "
                     "2024-03-31T07:45, or pass time_format="
                 ),
             )
@@ -228,7 +227,7 @@ def _read(
 
 def _add(
     store: Store,
-    batch: _Batch,
+    batch: Batch,
     label: str,
     channel: Channel,
     unit: str | None,
@@ -281,6 +280,12 @@ def _by_second(
 
 def _among(place: Callable[[int], str], rows: np.ndarray) -> Callable[[int], str]:
     return lambda row: place(int(rows[row]))
+
+
+def _stamps(cells: Mapping[str, Any], plan: _Plan) -> Any:
+    if plan.date is None:
+        return cells[plan.time]
+    return [f"{date} {time}" for date, time in zip(cells[plan.date], cells[plan.time], strict=True)]
 
 
 def _groups(people: Any) -> list[tuple[Any, np.ndarray]]:
@@ -361,63 +366,11 @@ def _shown(cell: Any) -> str:
     return repr(cell)[:60]
 
 
-@contextmanager
-def _batches(entry: Entry, store: Store) -> Iterator[tuple[list[str], Iterator[_Batch], str]]:
-    if entry.base.endswith(_PARQUET):
-        with _parquet(entry) as file:
-            yield file.schema_arrow.names, _parquet_batches(file, entry), "."
-        return
-    if entry.base.endswith(".gz"):
-        packed = entry
-        entry = replace(entry, opener=lambda: _unpacked(packed))
-    with open_sheet(entry, store.faults) as sheet:
-        batches = (_Batch(piece.cells, piece.place) for piece in sheet.pieces())
-        yield list(sheet.header), batches, sheet.decimal
-
-
-@contextmanager
-def _unpacked(entry: Entry) -> Iterator[Source]:
-    with entry.open() as stream, gzip.GzipFile(fileobj=stream) as unpacked:
-        yield Source(cast(Any, unpacked), entry.where, damage=(OSError, EOFError, zlib.error))
-
-
-@contextmanager
-def _parquet(entry: Entry) -> Iterator[pq.ParquetFile]:
-    with entry.local() as path:
-        try:
-            file = pq.ParquetFile(path)
-        except (pa.ArrowException, OSError) as error:
-            raise ReadError(
-                f"{entry.where}: cannot be read as parquet ({error}); is the file whole?"
-            ) from error
-        with file:
-            yield file
-
-
-def _parquet_batches(file: pq.ParquetFile, entry: Entry) -> Iterator[_Batch]:
-    names = file.schema_arrow.names
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ReadError(f"{entry.where}: has two columns {twice[0]!r}; rename or drop one.")
-    before = 0
-    try:
-        for batch in file.iter_batches(batch_size=_BATCH):
-            frame = pa.Table.from_batches([batch]).to_pandas(ignore_metadata=True)
-            yield _Batch({name: frame[name] for name in names}, _counted_from(before, entry.where))
-            before += len(frame)
-    except (pa.ArrowException, OSError) as error:
-        raise ReadError(f"{entry.where}: cannot be read as parquet ({error}); is the file whole?") from error
-
-
-def _counted_from(first: int, where: str) -> Callable[[int], str]:
-    return lambda row: f"{where}, row {first + row}"
-
-
 def _own_zone(entries: list[Entry], wanted: Mapping[str, str]) -> Any:
     """Return the zone of a parquet file's times, where it is one and not UTC."""
     for entry in entries:
-        if entry.base.endswith(_PARQUET):
-            with _parquet(entry) as file:
+        if entry.base.endswith(PARQUET):
+            with open_parquet(entry) as file:
                 names = file.schema_arrow.names
                 time = _plan(names, wanted, entry.where).time
                 kind = file.schema_arrow.field(names.index(time)).type
