@@ -143,7 +143,7 @@ def test_minutes_of_an_embrace(read: Read) -> None:
     ):
         files |= embrace(kind, column, [("2024-03-05 10:00", value, "")])
     frame = of_person(read(files))
-    assert frame.loc["2024-03-05 10:00+00:00"].to_dict() == {
+    assert frame.loc[pd.Timestamp("2024-03-05 10:00+00:00")].to_dict() == {
         "heart_rate": 61,
         "skin_temperature": 33.25,
         "eda": 0.5,

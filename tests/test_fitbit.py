@@ -80,7 +80,7 @@ def test_values_are_texts_and_months_come_first(read: Read) -> None:
     frame = read(
         {"heart_rate-2024-01-31.json": beats, "steps-2024-01-31.json": stream(("2024-01-31 05:00:00", 12))}
     )
-    assert frame.loc["2024-01-31 05:00+00:00"].tolist() == [70.0, 12.0]
+    assert frame.loc[pd.Timestamp("2024-01-31 05:00+00:00")].tolist() == [70.0, 12.0]
 
 
 def test_values_are_utc_and_move_to_the_zone(read: Read) -> None:
@@ -199,7 +199,7 @@ def test_sleep_is_local_while_values_are_utc(read: Read) -> None:
     files = sleep(sleep_log("2024-03-05 01:00:00", [("light", 600)]))
     files["heart_rate-2024-03-05.json"] = heart(("2024-03-05 00:00:00", 60))
     frame = read(files, tz="Europe/Berlin")
-    first = frame.loc["2024-03-05 01:00+01:00"]
+    first = frame.loc[pd.Timestamp("2024-03-05 01:00+01:00")]
     assert (first["heart_rate"], first["sleep_asleep"]) == (60.0, 1.0)
 
 
@@ -221,7 +221,7 @@ def test_the_zone_of_the_profile_is_taken(read: Read) -> None:
     files["Takeout/Fitbit/Your Profile/Profile.csv"] = "id,full_name,timezone\nX,Anna,Europe/Berlin\n"
     with pytest.warns(UserWarning, match="those of Europe/Berlin, the zone in its profile"):
         frame = read(files, tz=None)
-    assert frame.loc["2024-03-05 01:00+01:00", "sleep_asleep"] == 1
+    assert frame.loc[pd.Timestamp("2024-03-05 01:00+01:00"), "sleep_asleep"] == 1
     assert "Anna" not in json.dumps(frame.attrs)
 
 
@@ -257,7 +257,11 @@ def test_a_log_without_stages_is_passed_over(read: Read) -> None:
         ({"seconds": 1e9}, "is no length", "an impossible length"),
         ({"dateTime": "soon"}, "is no local time", "a time that is none"),
         ({"dateTime": 7}, "is no local time", "a time that is none"),
-        ({"dateTime": "9999-01-01T00:00:00.000"}, "outside the years", "a time that is none"),
+        (
+            {"dateTime": "9999-01-01T00:00:00.000"},
+            "outside the years|is no (local )?time",
+            "a time that is none",
+        ),
     ],
 )
 def test_a_malformed_log_is_named_or_counted(
@@ -266,7 +270,7 @@ def test_a_malformed_log_is_named_or_counted(
     log = sleep_log("2024-03-05 01:00:00", [("light", 600)])
     log["levels"]["data"][0].update(change)
     good = sleep_log("2024-03-05 03:00:00", [("light", 600)])
-    with pytest.raises(ValueError, match=r"sleep-2024-03-05\.json, log 1: .*" + message):
+    with pytest.raises(ValueError, match=r"sleep-2024-03-05\.json, log 1: .*(" + message + ")"):
         read(sleep(good, log))
     with pytest.warns(UserWarning, match="malformed records were left out"):
         frame = read(sleep(good, log), on_error="skip")
@@ -301,7 +305,7 @@ def test_the_new_files(read: Read) -> None:
     frame = read(files)
     expected = {"heart_rate": 62, "hrv_rmssd": 31.5, "hrv_sdnn": 40.25, "steps": 12, "distance": 8.5}
     expected |= {"floors": 1, "calories": 1.2, "spo2": 96.5}
-    assert frame.loc["2024-03-05 10:00+00:00"].to_dict() == pytest.approx(expected)
+    assert frame.loc[pd.Timestamp("2024-03-05 10:00+00:00")].to_dict() == pytest.approx(expected)
 
 
 def test_missing_is_written_as_minus_one_or_nothing(read: Read) -> None:
@@ -352,7 +356,7 @@ def test_temperatures_are_local(read: Read) -> None:
     assert observed(read(files, tz="Europe/Berlin"), "skin_temperature") == {"01:00": 33.5}
     files[f"{NEW}/heart_rate_2024-03-05.csv"] = new_heart("2024-03-05T00:00:05Z,60.0,F")
     frame = read(files, tz="Europe/Berlin")
-    assert frame.loc["2024-03-05 01:00+01:00"].tolist() == [60.0, 33.5]
+    assert frame.loc[pd.Timestamp("2024-03-05 01:00+01:00")].tolist() == [60.0, 33.5]
 
 
 def test_stages_of_the_new_files_carry_offsets(read: Read) -> None:
@@ -544,7 +548,7 @@ BROKEN = [
     ({"heart_rate_2024-03-05.csv": "\0\0\0" * 99}, "its header is not known"),
     ({"heart_rate_2024-03-05.csv": new_heart("2099-03-05T10:00:00Z,60,F")}, "outside the years"),
     ({"heart_rate_2024-03-05.csv": new_heart("soon,60,F")}, "'soon' is no time"),
-    ({"heart_rate_2024-03-05.csv": new_heart("9999-03-05T10:00:00Z,60,F")}, "outside the years"),
+    ({"heart_rate_2024-03-05.csv": new_heart("9999-03-05T10:00:00Z,60,F")}, "outside the years|is no time"),
     ({"heart_rate_2024-03-05.csv": new_heart("2024-03-05T10:00:00Z,60")}, "2 fields, the header 3"),
     ({"a.csv": table("Id,ActivityMinute,Steps", "7,13/13/2016 7:21:00 AM,12")}, "is no time"),
     ({"a.csv": table("Id,date,value,logId", "7,4/12/2016 7:21:00 AM,4,1")}, "'4' is no sleep stage"),
@@ -554,7 +558,7 @@ BROKEN = [
 @pytest.mark.parametrize(("files", "message"), BROKEN)
 def test_what_is_malformed_is_named_or_counted(read: Read, files: dict[str, str], message: str) -> None:
     name = next(iter(files))
-    with pytest.raises(ValueError, match=name.replace(".", r"\.") + ".*" + message):
+    with pytest.raises(ValueError, match=name.replace(".", r"\.") + f".*({message})"):
         read(files)
     good = {"other/heart_rate-2024-03-09.json": heart(("2024-03-09 10:00:00", 60))}
     with pytest.warns(UserWarning, match="1 malformed records were left out"):

@@ -240,8 +240,8 @@ def test_values_outside_the_range_are_counted(read: Read) -> None:
         ("2024-03-05 10:01,inf,1", "is no number", "a value that is no number"),
         ("soon,60,1", r"column 'timestamp': 'soon' is no time", "a time that is none"),
         ("2024-02-30 10:00,60,1", "is no time", "a time that is none"),
-        ("9999-01-01 10:00,60,1", "outside the years", "a time that is none"),
-        ("1901-01-01 10:00,60,1", "outside the years", "a time that is none"),
+        ("9999-01-01 10:00,60,1", "outside the years|is no (local )?time", "a time that is none"),
+        ("1901-01-01 10:00,60,1", "outside the years|is no (local )?time", "a time that is none"),
         ("2024-03-05 10:01,60,-3", "is impossible for steps", "an impossible value"),
         ("2024-03-05 10:01,60", "the row has 2 fields, the header 3", "a row that does not fit the header"),
         ("2024-03-05 10:01,60,1,9", "the row has 4 fields", "a row that does not fit the header"),
@@ -249,7 +249,7 @@ def test_values_outside_the_range_are_counted(read: Read) -> None:
 )
 def test_a_malformed_row_is_named_or_counted(read: Read, row: str, message: str, reason: str) -> None:
     text = minutes("2024-03-05 10:00,60,7", row)
-    with pytest.raises(ValueError, match=r"watch\.csv, line 3: .*" + message + r".*on_error='skip'"):
+    with pytest.raises(ValueError, match=r"watch\.csv, line 3: .*(" + message + r").*on_error='skip'"):
         read(text)
     with pytest.warns(UserWarning, match="malformed records were left out"):
         frame = read(text, on_error="skip")
