@@ -16,7 +16,17 @@ if TYPE_CHECKING:
     from lsm2.loading import load_model
     from lsm2.model import Model
     from lsm2.probe import Probe, fit_probe, load_probe, predict
-    from lsm2.readers import read_apple_health
+    from lsm2.readers import (
+        read_actigraph,
+        read_apple_health,
+        read_empatica,
+        read_fitbit,
+        read_garmin,
+        read_health_connect,
+        read_oura,
+        read_samsung,
+        read_table,
+    )
     from lsm2.simulation import simulate
     from lsm2.training.finetune import finetune
 
@@ -38,7 +48,15 @@ __all__ = [
     "load_probe",
     "mask_nonwear",
     "predict",
+    "read_actigraph",
     "read_apple_health",
+    "read_empatica",
+    "read_fitbit",
+    "read_garmin",
+    "read_health_connect",
+    "read_oura",
+    "read_samsung",
+    "read_table",
     "reconstruct",
     "simulate",
 ]
@@ -48,7 +66,15 @@ _HOME = {
     "Channel": "lsm2.channels",
     "Schema": "lsm2.channels",
     "mask_nonwear": "lsm2.days",
+    "read_actigraph": "lsm2.readers",
     "read_apple_health": "lsm2.readers",
+    "read_empatica": "lsm2.readers",
+    "read_fitbit": "lsm2.readers",
+    "read_garmin": "lsm2.readers",
+    "read_health_connect": "lsm2.readers",
+    "read_oura": "lsm2.readers",
+    "read_samsung": "lsm2.readers",
+    "read_table": "lsm2.readers",
     "simulate": "lsm2.simulation",
     "Model": "lsm2.model",
     "calibrate": "lsm2.api",

@@ -747,6 +747,7 @@ def test_where_nothing_is(tmp_path: Path) -> None:
 # --- properties ---
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(0, 30_000), st.integers(0, 20_000), st.floats(0, 1000, width=32)), max_size=30

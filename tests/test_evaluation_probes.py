@@ -157,6 +157,13 @@ def test_people_of_the_split_stand_apart(directory: Path, made_tasks: None) -> N
     assert labelled.without("no steps")["steps"].isna().all()
 
 
+def test_no_channel_holds_the_label(shared: Path) -> None:
+    path = Path(lsm2.__file__).parent / "training" / "lsm2-small.json"
+    for name in ("sleep", "sleep_stage"):
+        labelled = read_task(TASKS[name], PretrainConfig.read(path), shared / "data")
+        assert labelled.channels == ["heart_rate"]
+
+
 def test_a_task_that_is_not_known_is_named(directory: Path) -> None:
     with pytest.raises(ValueError, match="task 'made' is not known"):
         evaluate_probes(config(), directory, {}, tasks=["made"])

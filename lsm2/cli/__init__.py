@@ -27,6 +27,9 @@ _OPTIONS = {
     "units={'channel': 'unit'}": "--units channel=unit",
     "tz='Europe/Berlin'": "--tz Europe/Berlin",
     "tz='UTC'": "--tz UTC",
+    "time_format='%d/%m/%Y'": "--time-format '%d/%m/%Y'",
+    "pass time_format=": "give --time-format",
+    "columns={'your column': 'timestamp'}": "--columns 'your column=timestamp'",
     "(a zone, a column of zones, or {participant: zone})": "(a zone, or a column of zones)",
     "on_error='skip'": "--on-error skip",
     'layout="canonical"': "--layout canonical",
@@ -71,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return int(code or 0)
         except (KeyboardInterrupt, typer.Abort):
             code, message = 130, "interrupted"
-        except (ValueError, TypeError, OSError) as error:
+        except (ValueError, TypeError, OSError, ImportError) as error:
             if os.environ.get("LSM2_TRACEBACK"):
                 raise
             code, message = 2, str(error)

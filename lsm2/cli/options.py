@@ -108,13 +108,13 @@ def frame_options(
         "tz": tz,
         "participant": participant,
         "timestamp": timestamp,
-        "columns": _pairs("--columns", columns),
-        "units": _pairs("--units", units),
+        "columns": read_pairs("--columns", columns),
+        "units": read_pairs("--units", units),
         "keep_zeros": keep_zeros,
     }
 
 
-def _pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
+def read_pairs(option: str, given: list[str] | None) -> dict[str, str] | None:
     """Read ``a=b`` items; a column's own name may hold an equals sign, a channel's or a unit's never does."""
     pairs = {}
     for item in given or ():

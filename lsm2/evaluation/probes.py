@@ -104,7 +104,7 @@ def read_task(task: Task, config: PretrainConfig, directory: Path, seed: int = 0
             frame["participant_id"] = frame["participant_id"].astype(str)
             frames.append(frame)
             split |= dict.fromkeys(frame["participant_id"].unique(), part)
-    together = pd.concat(frames, ignore_index=True)
+    together = pd.concat(frames, ignore_index=True).drop(columns=list(task.without), errors="ignore")
     labels = task.read(directory)
     labels = labels[labels["participant_id"].isin(list(split))].reset_index(drop=True)
     if task.shifted:

@@ -36,6 +36,8 @@ class Task:
     kind: Kind
     read: Callable[[Path], pd.DataFrame]
     """Directory -> ``participant_id`` and ``label``, for windows also ``start`` and ``end``."""
+    without: tuple[str, ...] = ()
+    """Channels that hold the label."""
     shifted: bool = False
     """The publisher made up the time of day: recordings and windows are moved by hours drawn per person."""
 
@@ -171,6 +173,7 @@ TASKS: dict[str, Task] = {
             "window",
             "classification",
             _windows("sleep_accel", {stage: "awake" if stage == "wake" else "asleep" for stage in _STAGES}),
+            without=("sleep_asleep",),
             shifted=True,
         ),
         Task(
@@ -179,6 +182,7 @@ TASKS: dict[str, Task] = {
             "window",
             "classification",
             _windows("sleep_accel", _STAGES),
+            without=("sleep_asleep",),
             shifted=True,
         ),
         Task("activity", "extrasensory", "window", "classification", _windows("extrasensory", _ACTIVITIES)),

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
 from lsm2.channels import CHANNELS
-from lsm2.days.clock import DAY, as_zone
-from lsm2.readers.apple_records import AMOUNTS, DEVICES, RATES, AppleRecords
-from lsm2.readers.archive import DamageError, Document, describe_size, open_document
-from lsm2.readers.minutes import Block
-from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Minutes, Recording
+from lsm2.readers.apple_records import AMOUNTS, DEVICES, AppleRecords
+from lsm2.readers.archive import DamageError, describe_size
+from lsm2.readers.document import Document, open_document
+from lsm2.readers.frame import Compute, canonical_columns, column, frame_of, name_participant, without_empty
+from lsm2.readers.recording import ASLEEP, INBED, WORKOUT, Minutes, Recording
+from lsm2.readers.request import OnError, Request, check_choice
 from lsm2.readers.samples import Offsets, Samples, sort_records
-from lsm2.readers.timeline import Timeline, index_of, lay_out, touched_days
-from lsm2.readers.timestamps import wall_minutes
+from lsm2.readers.timeline import Timeline
 from lsm2.readers.xml import Cut, Parser, ReadError
 
 Layout = Literal["canonical", "openmhc"]
-OnError = Literal["raise", "skip"]
-
-_BLOCK = 32 * DAY  # minutes computed at once
-_MARGIN = 3 * 86_400  # seconds around start and end that may matter: zones, and records that reach in
 
 _WORKOUTS = tuple(name for name in CHANNELS if name.startswith(WORKOUT))
 _CANONICAL = (
@@ -100,6 +93,7 @@ def read_apple_health(
             the archive is damaged or suspicious, or an argument is not understood.
 
     >>> import tempfile
+    >>> from pathlib import Path
     >>> from lsm2.simulation import simulate_apple_health
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     export = simulate_apple_health(Path(folder, "export.zip"), days=2)
@@ -107,21 +101,11 @@ def read_apple_health(
     >>> len(frame), list(frame.columns[:4]), frame.attrs["source"], frame.attrs["simulated"]
     (2880, ['heart_rate', 'steps', 'distance', 'floors'], 'apple_health', True)
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"path={path!r} must be a path, not {type(path).__name__}")
-    for name, given, known in (("layout", layout, Layout), ("on_error", on_error, OnError)):
-        if given not in get_args(known):
-            raise ValueError(
-                f"{name}={given!r} is not known; it is {' or '.join(map(repr, get_args(known)))}"
-            )
-    zone = None if tz is None else as_zone(tz)
-    first, stop = wall_minutes(start, end, zone)
-    earliest = -np.inf if first is None else first * 60 - _MARGIN
-    latest = np.inf if stop is None else stop * 60 + _MARGIN
-    with open_document(Path(path), "HealthData") as document:
-        records = AppleRecords(
-            document.name, skip=on_error == "skip", earliest=float(earliest), latest=float(latest)
-        )
+    request = Request.of(path, tz, start, end, participant, on_error)
+    check_choice("layout", layout, Layout)
+    earliest, latest = request.reach
+    with open_document(request.path, "HealthData") as document:
+        records = AppleRecords(document.name, request.faults, earliest=earliest, latest=latest)
         try:
             _parse(document, records, progress)
         except ReadError as error:
@@ -138,14 +122,17 @@ def read_apple_health(
             doubled += repeats
             counts[name] = sum(map(len, streams[name]))
     recording = Recording(streams, records.devices, DEVICES, wearable=("watch",))
-    timeline = Timeline(written, zone)
-    frame = _frame(recording, timeline, layout, first, stop)
+    timeline = Timeline(written, request.zone)
+    compute = _openmhc(recording) if layout == "openmhc" else canonical_columns(recording, _CANONICAL)
+    frame = frame_of(recording, timeline, compute, *request.bounds(request.zone))
+    if layout == "canonical":
+        frame = without_empty(frame)
     if layout == "openmhc":
         _warn_unused(recording, document.name)
     _warn(records, document.name, empty=frame.empty)
-    frame.attrs.update(_facts(records, layout, zone, timeline, counts, doubled))
+    frame.attrs.update(_facts(records, layout, request.zone, timeline, counts, doubled))
     if participant is not None:
-        _name_participant(frame, participant)
+        name_participant(frame, participant)
     return frame
 
 
@@ -154,25 +141,19 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
     parser = Parser(document.name, records.element)
     records.line = lambda: parser.line
     disable = None if progress is None else not progress
-    fault = ""
     with tqdm(total=document.size, desc="reading", unit="B", unit_scale=True, disable=disable) as bar:
         try:
             for count in parser.feed(document.prolog, document.stream.read):
                 bar.update(count)
         except Cut as error:
             fault = (
-                f"{document.name}, line {error.line}: the document breaks off or is not well-formed "
-                f"({error}), after {describe_size(parser.position)} of {describe_size(document.size)} and "
+                f"the document breaks off or is not well-formed ({error}), after "
+                f"{describe_size(parser.position)} of {describe_size(document.size)} and "
                 f"{records.elements:,} records"
             )
+            where = f"{document.name}, line {error.line}"
             _check_rest(document, error)
-    if fault:
-        if not records.skip:
-            raise ReadError(
-                f"{fault}. Export or copy it again, or keep what stands before with on_error='skip'."
-            )
-        records.skipped["a document that breaks off"] += 1
-        records.example = records.example or fault
+            records.faults.refuse(where, "a document that breaks off", fault, whole=True)
     if parser.replaced:
         warnings.warn(
             f"{document.name}: {parser.replaced} characters that XML does not allow were replaced.",
@@ -193,74 +174,12 @@ def _check_rest(document: Document, error: Exception) -> None:
         pass
 
 
-def _frame(
-    recording: Recording, timeline: Timeline, layout: Layout, first: int | None, stop: int | None
-) -> pd.DataFrame:
-    """Compute all channels block by block, so that memory holds little besides the output."""
-    compute = _openmhc(recording) if layout == "openmhc" else _canonical(recording)
-    days = touched_days(timeline, recording.all_samples)
-    keys = lay_out(timeline, days, first, stop)
-    columns = {name: np.full(len(keys), np.nan, np.float32) for name in compute}
-    again = np.flatnonzero(timeline.repeated(keys))  # rows of repeated wall-clock minutes
-    sums = {name: np.zeros((2, len(again))) for name in compute}  # of the passes, and their number
-    for block in _blocks(days) if len(keys) else ():
-        minutes = np.arange(block.first, block.stop)
-        wanted = timeline.keys(minutes)
-        row = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-        there = keys[row] == wanted
-        twice = there & np.isin(row, again)
-        there &= ~twice
-        values = Minutes(recording, block)
-        for name, function in compute.items():
-            answer = function(values)
-            columns[name][row[there]] = answer[there]
-            if twice.any():
-                known = twice & ~np.isnan(answer)
-                place = np.searchsorted(again, row[known])
-                np.add.at(sums[name][0], place, answer[known])
-                np.add.at(sums[name][1], place, 1)
-    for name, (total, number) in sums.items():
-        if len(again):
-            with np.errstate(invalid="ignore"):
-                columns[name][again] = total / number
-    if layout == "canonical":
-        columns = {name: column for name, column in columns.items() if not np.isnan(column).all()}
-    return pd.DataFrame(columns, index=index_of(timeline, keys), copy=False)
-
-
-def _blocks(days: np.ndarray) -> list[Block]:
-    """Return the blocks of absolute minutes in which calendar days can lie; no clock is 16 h from UTC."""
-    ends = np.concatenate([days * DAY - 16 * 60, days * DAY + DAY + 16 * 60]) // _BLOCK
-    return [Block(int(part) * _BLOCK, _BLOCK) for part in np.unique(ends)]
-
-
-def _canonical(recording: Recording) -> dict[str, Callable[[Minutes], np.ndarray]]:
-    compute: dict[str, Callable[[Minutes], np.ndarray]] = {}
-    for name in _CANONICAL:
-        if name in (ASLEEP, INBED):
-            if recording.has(name) or (name == ASLEEP and recording.has(AWAKE)):
-                compute[name] = Minutes.asleep if name == ASLEEP else Minutes.in_bed
-        elif recording.has(name):
-            compute[name] = _function(name)
-    return compute
-
-
-def _openmhc(recording: Recording) -> dict[str, Callable[[Minutes], np.ndarray]]:
-    compute: dict[str, Callable[[Minutes], np.ndarray]] = {
-        name: _function(channel, device) for name, (channel, device) in _OPENMHC.items()
+def _openmhc(recording: Recording) -> dict[str, Compute]:
+    compute: dict[str, Compute] = {
+        name: column(channel, device) for name, (channel, device) in _OPENMHC.items()
     }
     compute |= {ASLEEP: Minutes.asleep, INBED: Minutes.in_bed}
-    return compute | {name: _function(name) for name in _WORKOUTS}
-
-
-def _function(channel: str, device: str | None = None) -> Callable[[Minutes], np.ndarray]:
-    if channel.startswith(WORKOUT):
-        return lambda minutes: minutes.workout(channel)
-    if channel in RATES.values():
-        return lambda minutes: minutes.rate(channel, device)
-    if device is None:
-        return lambda minutes: minutes.merged_amount(channel)
-    return lambda minutes: minutes.amount(channel, device)
+    return compute | {name: column(name) for name in _WORKOUTS}
 
 
 def _warn_unused(recording: Recording, name: str) -> None:
@@ -285,14 +204,9 @@ def _warn_unused(recording: Recording, name: str) -> None:
 
 
 def _warn(records: AppleRecords, name: str, *, empty: bool) -> None:
-    if records.skipped:
-        total = sum(records.skipped.values())
-        reasons = ", ".join(f"{count} with {reason}" for reason, count in records.skipped.most_common())
-        warnings.warn(
-            f"{name}: {total} malformed records were left out ({reasons}); the first: {records.example}",
-            UserWarning,
-            stacklevel=3,
-        )
+    left_out = records.faults.summary(name)
+    if left_out:
+        warnings.warn(left_out, UserWarning, stacklevel=3)
     if records.outside:
         counts = ", ".join(f"{channel}: {count}" for channel, count in records.outside.most_common())
         warnings.warn(
@@ -325,16 +239,9 @@ def _facts(
         "tz": None if zone is None else str(zone),
         "records": counts,
         "duplicates": doubled,
-        "skipped": dict(records.skipped),
+        "skipped": dict(records.faults.skipped),
         "out_of_range": sum(records.outside.values()),
         "utc_offsets": timeline.written,
         "time_zones": sorted(records.zones),
         **records.facts,
     }
-
-
-def _name_participant(frame: pd.DataFrame, participant: Any) -> None:
-    levels: Any = [pd.Index([participant]), frame.index]
-    codes: Any = [np.zeros(len(frame), np.int8), np.arange(len(frame))]
-    names = ["participant_id", "timestamp"]
-    frame.index = pd.MultiIndex(levels=levels, codes=codes, names=names, verify_integrity=False)

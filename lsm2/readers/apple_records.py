@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from lsm2.channels import CHANNELS, Channel, ChannelError
+from lsm2.readers.faults import Faults
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT
 from lsm2.readers.samples import LONGEST, Columns
 from lsm2.readers.timestamps import Timestamps
@@ -78,22 +79,20 @@ class AppleRecords:
 
     Args:
         name: The document, for messages.
-        skip: Whether to count malformed records instead of raising.
+        faults: Takes malformed records.
         earliest: Records that end before are left out, seconds since 1970.
         latest: Records that start after are left out.
     """
 
-    def __init__(self, name: str, *, skip: bool, earliest: float, latest: float) -> None:
+    def __init__(self, name: str, faults: Faults, *, earliest: float, latest: float) -> None:
         self.streams: dict[str, Columns] = {}
         self.devices: list[Device] = []  # of each source
         self.facts: dict[str, object] = {}
         self.elements = 0  # records and workouts, of whatever type
-        self.skipped: Counter[str] = Counter()
-        self.example = ""  # the first that was skipped
         self.outside: Counter[str] = Counter()  # rates outside the channel's range
         self.zones: set[str] = set()
         self.line = lambda: 0  # set once there is a parser
-        self._name, self.skip = name, skip
+        self._name, self.faults = name, faults
         self._earliest, self._latest = earliest, latest
         self._time = Timestamps()
         self._sources: dict[tuple[str, Device], int] = {}
@@ -215,11 +214,8 @@ class AppleRecords:
         return found
 
     def _refuse(self, error: _Malformed, kind: str) -> None:
-        message = f"{self._name}, line {self.line()}: {kind[:100]}: {error}"
-        if not self.skip:
-            raise ReadError(f"{message}. Mend the file, or leave such records out with on_error='skip'.")
-        self.skipped[error.reason] += 1
-        self.example = self.example or message
+        where = f"{self._name}, line {self.line()}: {kind[:100]}"
+        self.faults.refuse(where, error.reason, str(error))
 
 
 def _conversion(channel: Channel, unit: str) -> tuple[float, float]:

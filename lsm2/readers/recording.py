@@ -1,24 +1,27 @@
 """What several devices recorded, merged minute by minute: which of them answers, and where zero means zero.
 
-Two rules keep sums right. A device that recorded a channel answers for the quarter of an hour around each of
-its samples, so that another device's longer intervals do not count the same steps again. And a count is 0
+Three rules keep sums right. A device that recorded a channel answers for the quarter of an hour around each
+of its samples, so that another device's longer intervals do not count the same steps again. And a count is 0
 only where a device that records it was evidently worn: a sample of any kind within the surrounding quarter of
-an hour; else it is missing.
+an hour; else it is missing. A dense channel, which a device writes every minute whether worn or not, is the
+other way round: no zero is added, and what was written while the device was off is missing (see `worn`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from lsm2.days.clock import DAY
+from lsm2.days.nonwear import STILL, run_lengths
 from lsm2.readers.minutes import WORN, Block, average, holds, near, spread
 from lsm2.readers.samples import Samples
 
 ASLEEP, AWAKE, INBED = "sleep_asleep", "sleep_awake", "sleep_inbed"
 WORKOUT = "workout_"
+RESTING = ("calories", "mets")  # what a device goes on writing above 0 when nobody wears it
 
 
 class Recording:
@@ -29,6 +32,10 @@ class Recording:
         devices: The class of device of each source.
         order: Classes of devices, the most trusted first.
         wearable: Those whose sleep records prove that they were worn.
+        dense: (channel, class of device) of amounts that are written every minute, also while the device is
+            off: zeros, resting calories, 1 MET.
+        believed: Those of them that are not written while it is off.
+        together: Whether all are one device for the question of when it was worn.
     """
 
     def __init__(
@@ -37,8 +44,12 @@ class Recording:
         devices: Sequence[str],
         order: Sequence[str],
         wearable: Iterable[str],
+        dense: Collection[tuple[str, str]] = (),
+        believed: Collection[tuple[str, str]] = (),
+        together: bool = False,
     ) -> None:
-        self.order, self.wearable = tuple(order), frozenset(wearable)
+        self.believed, self.together = frozenset(believed), together
+        self.order, self.wearable, self.dense = tuple(order), frozenset(wearable), frozenset(dense)
         self._streams: dict[str, dict[str, list[Samples]]] = {}
         for channel, samples in streams.items():
             by_device: dict[str, list[Samples]] = {}
@@ -75,7 +86,13 @@ class Recording:
                 # A phone beside the bed, or a plan to be in it, proves nothing.
                 if channel == INBED or (channel in (ASLEEP, AWAKE) and name not in self.wearable):
                     continue
-                found[name] += samples
+                if (channel, name) not in self.dense or (channel, name) in self.believed:
+                    found[name] += samples
+                elif channel not in RESTING:
+                    found[name] += [one.above(0) for one in samples]
+        if self.together:
+            every = [one for samples in found.values() for one in samples]
+            return dict.fromkeys(found, every)
         return found
 
     @cached_property
@@ -98,7 +115,12 @@ class Minutes:
 
     def rate(self, channel: str, device: str | None = None) -> np.ndarray:
         """Return the mean of each minute's samples, of the most trusted source that has any."""
-        return self._first(average(one, self._block) for one in self._recording.samples(channel, device))
+        devices = [name for name in self._recording.order if device in (None, name)]
+        return self._first(
+            self._while_worn(average(one, self._block), channel, name)
+            for name in devices
+            for one in self._recording.samples(channel, name)
+        )
 
     def amount(self, channel: str, device: str) -> np.ndarray:
         """Return the amount of each minute by one class of devices: 0 while it was worn."""
@@ -110,6 +132,9 @@ class Minutes:
         answers = []
         for device in devices:
             own = self._recorded(channel, device)
+            if (channel, device) in self._recording.dense:
+                answers.append(own)
+                continue
             answering = near(self._recording.samples(channel, device), self._block, WORN)
             answers.append(np.where(np.isnan(own) & answering, 0.0, own))
         return self._with_zeros(self._first(answers), channel, devices)
@@ -154,7 +179,15 @@ class Minutes:
         return said
 
     def _recorded(self, channel: str, device: str) -> np.ndarray:
-        return self._first(spread(one, self._block) for one in self._recording.samples(channel, device))
+        return self._first(
+            self._while_worn(spread(one, self._block), channel, device)
+            for one in self._recording.samples(channel, device)
+        )
+
+    def _while_worn(self, values: np.ndarray, channel: str, device: str) -> np.ndarray:
+        if (channel, device) not in self._recording.dense - self._recording.believed:
+            return values
+        return np.where(self._is_worn(device), values, np.nan)
 
     def _first(self, answers: Iterable[np.ndarray]) -> np.ndarray:
         result = np.full(self._block.count, np.nan)
@@ -165,7 +198,7 @@ class Minutes:
     def _with_zeros(self, values: np.ndarray, channel: str, devices: Iterable[str]) -> np.ndarray:
         minutes = np.arange(self._block.first, self._block.stop)
         for device in devices:
-            if self._recording.has(channel, device):
+            if self._recording.has(channel, device) and (channel, device) not in self._recording.dense:
                 first, last = self._recording.spans[channel, device]
                 idle = self._is_worn(device) & (minutes >= first) & (minutes <= last)
                 values = np.where(np.isnan(values) & idle, 0.0, values)
@@ -173,7 +206,7 @@ class Minutes:
 
     def _is_worn(self, device: str) -> np.ndarray:
         if device not in self._worn:
-            self._worn[device] = near(self._recording.evidence[device], self._block, WORN)
+            self._worn[device] = worn(self._recording, device, self._block)
         return self._worn[device]
 
     def _sleep_by_source(self) -> Iterator[np.ndarray]:
@@ -190,3 +223,31 @@ class Minutes:
             if source in asleep:
                 said[holds(asleep[source], self._block)] = 1.0
             yield said
+
+
+def worn(recording: Recording, device: str, block: Block) -> np.ndarray:
+    """Return the minutes in which a class of devices was evidently worn, bool (minutes,).
+
+    Those within seven minutes of a sample that only a worn device takes. A device that writes amounts every
+    minute and has no heart rate within a day was also worn in the minutes that it wrote outside runs of 90
+    minutes or more without any motion (Choi et al. 2011, doi 10.1249/MSS.0b013e3181ed61a3); sleep counts as
+    worn there.
+    """
+    dense = [channel for channel, name in recording.dense if name == device and recording.has(channel, name)]
+    if not dense:
+        return near(recording.evidence[device], block, WORN)
+    who = None if recording.together else device
+    heart = recording.samples("heart_rate", who)
+    sleep = recording.samples(ASLEEP, who) + recording.samples(AWAKE, who)
+    asleep = {id(one) for one in sleep}
+    awake_evidence = [one for one in recording.evidence[device] if id(one) not in asleep]
+    result = near(awake_evidence, block, WORN)
+    blind = ~near(heart, block, DAY)
+    if blind.any():
+        wide = block.widened(STILL)
+        written = near((one for channel in dense for one in recording.samples(channel, device)), wide, 0)
+        still = written & ~near([*awake_evidence, *sleep], wide, 0)
+        runs = run_lengths(still[None], np.array([-1]))[0]
+        result |= blind & (written & (runs < STILL))[STILL:-STILL]
+        result |= blind & near(sleep, block, 0)
+    return result

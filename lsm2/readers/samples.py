@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -26,6 +26,23 @@ class Columns:
     def __len__(self) -> int:
         """Return the number of records."""
         return len(self.start)
+
+    def extend(
+        self,
+        start: np.ndarray,
+        seconds: np.ndarray,
+        value: np.ndarray,
+        source: int,
+        start_offset: np.ndarray,
+        end_offset: np.ndarray,
+    ) -> None:
+        """Append many records of one source; each array is (records,), offsets in quarters of an hour."""
+        self.start.frombytes(start.astype(np.uint32).tobytes())
+        self.seconds.frombytes(seconds.astype(np.uint32).tobytes())
+        self.value.frombytes(value.astype(np.float32).tobytes())
+        self.source.frombytes(np.full(len(start), source, np.uint16).tobytes())
+        self.start_offset.frombytes(start_offset.astype(np.int8).tobytes())
+        self.end_offset.frombytes(end_offset.astype(np.int8).tobytes())
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +75,11 @@ class Samples:
             return Samples(self.source, start, seconds, value)
         return Samples(self.source, start[kept], seconds[kept], value[kept])
 
+    def above(self, level: float) -> Samples:
+        """Return the records whose value is above a level."""
+        kept = self.value > level
+        return Samples(self.source, self.start[kept], self.seconds[kept], self.value[kept])
+
     def united(self) -> Samples:
         """Return samples that do not overlap and cover the same seconds, for records that say yes or no."""
         start = self.start.astype(np.int64)
@@ -67,6 +89,39 @@ class Samples:
         kept = end > start
         seconds = (end - start)[kept].astype(np.uint32)
         return Samples(self.source, start[kept].astype(np.uint32), seconds, self.value[kept])
+
+
+def merge_twins(samples: Samples) -> tuple[Samples, int]:
+    """Return samples of which no two are of the same moment and length, and how many of them differed.
+
+    Those that differ become their mean: of records on a grid only one can be true.
+
+    >>> twins = Samples(0, np.array([0, 0, 60]), np.array([0, 0, 0]), np.array([4.0, 8.0, 1.0]))
+    >>> merge_twins(twins)[0].value.tolist()
+    [6.0, 1.0]
+    """
+    start, seconds = samples.start, samples.seconds
+    opens = np.ones(len(start), bool)
+    opens[1:] = (start[1:] != start[:-1]) | (seconds[1:] != seconds[:-1])
+    if opens.all():
+        return samples, 0
+    place = np.cumsum(opens) - 1
+    count = np.bincount(place)
+    value = (np.bincount(place, samples.value) / count).astype(np.float32)
+    merged = Samples(samples.source, start[opens], seconds[opens], value)
+    return merged, int(np.count_nonzero(count > 1))
+
+
+def join(parts: Sequence[Samples]) -> Samples:
+    """Return the samples of one source that came in several parts, sorted by start."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = [
+        np.concatenate([getattr(one, name) for one in parts]) for name in ("start", "seconds", "value")
+    ]
+    order = np.lexsort((columns[2], columns[1], columns[0]))
+    start, seconds, value = (column[order] for column in columns)
+    return Samples(parts[0].source, start, seconds, value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,279 @@
+"""From a reader's store to its answer: clocks settled, devices merged, people side by side, warnings."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsm2.channels import CHANNELS, listing
+from lsm2.days.clock import as_zone
+from lsm2.readers.cells import Clock
+from lsm2.readers.frame import canonical_columns, frame_of, name_participant, without_empty
+from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Recording
+from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_records
+from lsm2.readers.store import Person, Store
+from lsm2.readers.timeline import Timeline
+from lsm2.readers.timestamps import wall_minutes
+
+_NAMES = tuple(CHANNELS)
+
+
+@dataclass
+class _Tally:
+    """What happened on the way, over all people."""
+
+    records: Counter[str] = field(default_factory=Counter)
+    doubled: int = 0
+    twins: int = 0
+    unplaced: Counter[str] = field(default_factory=Counter)  # local records beside UTC ones
+    outside: Counter[str] = field(default_factory=Counter)
+    offsets: set[int] = field(default_factory=set)
+
+
+def assemble(
+    store: Store,
+    source: str,
+    *,
+    best: bool = False,
+    told: bool = False,
+    notes: Iterable[str] = (),
+    facts: dict[str, Any] | None = None,
+) -> pd.DataFrame:
+    """Return the minutes of what a reader found, and warn of what could not be kept.
+
+    Call it from the reader itself: warnings point at the caller of that.
+
+    Args:
+        store: The records.
+        source: The format, for `.attrs`.
+        best: Whether to keep, of each kind of record, only the source that covers most minutes.
+        told: Whether states come as 0 and 1 of each minute, not as stretches of time.
+        notes: Further warnings.
+        facts: Further plain facts for `.attrs`.
+
+    Raises:
+        ValueError: The participant asked for is not among those of the export.
+    """
+    request, name = store.request, str(store.request.path)
+    tally = _Tally(outside=store.outside)
+    zone, clock_notes = _clock(store)
+    bounds = wall_minutes(request.start, request.end, zone)
+    keyed = request.participant is not None or any(key is not None for key in store.people)
+    frames = []
+    for key, person in _chosen(store):
+        recording, timeline = _recording(store, person, zone, tally, best=best)
+        frame = frame_of(recording, timeline, canonical_columns(recording, _NAMES, told=told), *bounds)
+        _drop_impossible(frame, tally)
+        frame = without_empty(frame)
+        tally.offsets.update(timeline.written if zone is None else ())
+        if keyed:
+            name_participant(frame, key)
+        frames.append(frame)
+    result = _joined(frames, zone, keyed=keyed)
+    messages = [*notes, *clock_notes, *_messages(store, tally, name, result)]
+    for message in messages:
+        warnings.warn(message, UserWarning, stacklevel=3)
+    attrs: dict[Any, Any] = {
+        "source": source,
+        "tz": None if zone is None else str(zone),
+        "records": dict(tally.records),
+        "duplicates": tally.doubled,
+        "skipped": dict(store.faults.skipped),
+        "out_of_range": sum(tally.outside.values()),
+        "utc_offsets": sorted(tally.offsets),
+        **(facts or {}),
+    }
+    result.attrs = attrs
+    return result
+
+
+def _clock(store: Store) -> tuple[tzinfo | None, list[str]]:
+    """Return the zone of the output, None for the wall clock that was written, and what to say of it."""
+    request = store.request
+    if request.zone is not None:
+        return request.zone, []
+    clocks = {clock for person in store.people.values() for _, clock, _ in person.columns}
+    told = any(person.offsets for person in store.people.values())
+    if "written" in clocks or told or "utc" not in clocks:
+        return None, []
+    return as_zone("UTC"), [
+        f"{request.path}: its times are UTC, and nothing in it says which zone the person lived in: the days "
+        "returned are those of UTC. Give the zone, for instance tz='Europe/Berlin'."
+    ]
+
+
+def _chosen(store: Store) -> list[tuple[Any, Person]]:
+    """Return the people asked for, by the id that the output gives them."""
+    wanted, people = store.request.participant, store.people
+    if wanted is None or not people:
+        return list(people.items())
+    same = [key for key in people if key is not None and str(key) == str(wanted)]
+    if same:
+        return [(wanted, people[same[0]])]
+    if len(people) == 1:
+        return [(wanted, one) for one in people.values()]
+    raise ValueError(
+        f"{store.request.path}: holds {len(people)} participants ({listing(people)}), and "
+        f"participant={wanted!r} is none of them; name one of these, or leave it out for all"
+    )
+
+
+def _recording(
+    store: Store, person: Person, zone: tzinfo | None, tally: _Tally, *, best: bool
+) -> tuple[Recording, Timeline]:
+    found: dict[str, list[tuple[Clock, Samples]]] = {}
+    written: list[Offsets] = list(person.offsets)
+    for (channel, clock, grid), columns in person.columns.items():
+        samples, shown, doubled = sort_records(columns)
+        tally.doubled += doubled
+        if clock == "written":
+            written.append(shown)
+        for one in samples:
+            if grid:
+                one, twins = merge_twins(one)
+                tally.twins += twins
+            found.setdefault(channel, []).append((clock, one))
+    timeline = Timeline(written, zone)
+    streams: dict[str, list[Samples]] = {}
+    for channel, parts in found.items():
+        by_source: dict[int, list[Samples]] = {}
+        for clock, one in parts:
+            if clock == "local" and zone is not None:
+                tally.unplaced[channel] += len(one)
+                continue
+            if clock == "local" and written:
+                one = _on_timeline(one, timeline)
+            by_source.setdefault(one.source, []).append(one)
+        if by_source:
+            streams[channel] = [join(some) for some in by_source.values()]
+    if best:
+        streams = _best(streams)
+    for channel, some in streams.items():
+        tally.records[channel] += sum(map(len, some))
+    order = _order(streams, store.sources)
+    recording = Recording(
+        streams,
+        store.sources,
+        order,
+        wearable=order,
+        dense=person.dense,
+        believed=person.believed,
+        together=True,
+    )
+    return recording, timeline
+
+
+def _on_timeline(samples: Samples, timeline: Timeline) -> Samples:
+    """Move samples of a local clock to where the clock that others wrote showed these times."""
+    local = samples.start.astype(np.int64)
+    shift = timeline.wall(local // 60) - local // 60
+    shift = timeline.wall(local // 60 - shift) - (local // 60 - shift)
+    start = np.maximum(local - shift * 60, 0).astype(np.uint32)
+    order = np.argsort(start, kind="stable")
+    return Samples(samples.source, start[order], samples.seconds[order], samples.value[order])
+
+
+def _best(streams: dict[str, list[Samples]]) -> dict[str, list[Samples]]:
+    """Keep, of each kind of record, the source that covers most minutes."""
+    kept = {}
+    for kind in dict.fromkeys(map(_kind, streams)):
+        covered: Counter[int] = Counter()
+        for channel, some in streams.items():
+            for one in some if _kind(channel) == kind else ():
+                covered[one.source] += _minutes(one)
+        winner = max(covered, key=lambda source: (covered[source], -source))
+        for channel, some in streams.items():
+            if _kind(channel) == kind:
+                kept[channel] = [one for one in some if one.source == winner]
+    return {channel: some for channel, some in kept.items() if some}
+
+
+def _kind(channel: str) -> str:
+    if channel in (ASLEEP, AWAKE, INBED):
+        return ASLEEP
+    return WORKOUT if channel.startswith(WORKOUT) else channel
+
+
+def _minutes(samples: Samples) -> int:
+    """Return how many minutes samples cover, those that overlap once."""
+    lasting = samples.united()
+    brief = np.unique(samples.start[samples.seconds == 0] // 60)
+    return int(lasting.seconds.sum(dtype=np.int64) // 60) + len(brief)
+
+
+def _order(streams: dict[str, list[Samples]], sources: list[str]) -> list[str]:
+    """Return the sources, those that record a heart rate first, then those with most records."""
+    hearts: Counter[str] = Counter()
+    everything: Counter[str] = Counter()
+    for channel, some in streams.items():
+        for one in some:
+            everything[sources[one.source]] += len(one)
+            hearts[sources[one.source]] += len(one) if channel == "heart_rate" else 0
+    return sorted(everything, key=lambda name: (-hearts[name], -everything[name], name))
+
+
+def _drop_impossible(frame: pd.DataFrame, tally: _Tally) -> None:
+    """Make amounts that no minute can hold missing, in place."""
+    for name in frame.columns:
+        channel = CHANNELS[name]
+        if channel.aggregation == "sum":
+            values = frame[name].to_numpy()
+            wrong = (values > np.float32(channel.maximum)) | (values < channel.minimum)
+            if wrong.any():
+                tally.outside[name] += int(np.count_nonzero(wrong))
+                frame[name] = np.where(wrong, np.float32(np.nan), values)
+
+
+def _joined(frames: list[pd.DataFrame], zone: tzinfo | None, *, keyed: bool) -> pd.DataFrame:
+    if not frames:
+        dtype: Any = "M8[ns]" if zone is None else pd.DatetimeTZDtype("ns", zone)
+        frame = pd.DataFrame(index=pd.DatetimeIndex(np.zeros(0, "M8[ns]"), name="timestamp").astype(dtype))
+        if zone is not None:
+            frame.index = pd.DatetimeIndex(np.zeros(0, "M8[ns]"), tz=zone, name="timestamp")
+        if keyed:
+            name_participant(frame, "")
+        return frame
+    if len(frames) == 1:
+        return frames[0]
+    names = [name for name in _NAMES if any(name in frame for frame in frames)]
+    return pd.concat([frame.reindex(columns=names) for frame in frames]).astype(np.float32)
+
+
+def _messages(store: Store, tally: _Tally, name: str, frame: pd.DataFrame) -> list[str]:
+    found = [store.faults.summary(name)]
+    if tally.outside:
+        counts = ", ".join(f"{channel}: {count}" for channel, count in tally.outside.most_common())
+        found.append(
+            f"{name}: {sum(tally.outside.values())} samples are outside their channel's valid range and "
+            f"count as missing ({counts})."
+        )
+    if tally.unplaced:
+        counts = ", ".join(f"{channel}: {count}" for channel, count in tally.unplaced.most_common())
+        found.append(
+            f"{name}: {sum(tally.unplaced.values())} records are on the local clock, all others in UTC, and "
+            f"without a zone they cannot be brought together; left out: {counts}. Give the zone, for "
+            "instance tz='Europe/Berlin'."
+        )
+    if tally.twins:
+        found.append(
+            f"{name}: {tally.twins} minutes are there twice with different values (a repeated hour, or files "
+            "that overlap); their mean counts."
+        )
+    if store.never:
+        found.append(
+            f"{name}: {store.never} records have a local time that the clock of {store.request.zone} never "
+            "showed (the hour lost to summer time); they are left out."
+        )
+    if frame.empty:
+        found.append(
+            f"{name}: nothing to return: of {store.elements:,} records none is of a known type within the "
+            "time asked for."
+        )
+    return [message for message in found if message]

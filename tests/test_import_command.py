@@ -1,0 +1,147 @@
+"""`lsm2 import`: each format by name, and recognised by itself."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from lsm2.cli import main
+from lsm2.readers.formats import recognise
+from lsm2.simulation import simulate_apple_health
+from tests.exports.actigraph import agd
+from tests.exports.empatica import e4
+from tests.exports.files import write_folder, write_zip
+from tests.exports.fitbit import heart, table
+from tests.exports.garmin import fit, info, monitoring
+from tests.exports.health_connect import health_connect
+from tests.exports.samsung import samsung
+
+OURA = (
+    '{"data": [{"bpm": 60, "source": "awake", "timestamp": "2024-03-05T10:00:00+01:00"}], "next_token": null}'
+)
+SAMSUNG = samsung(
+    "tracker.heart_rate",
+    ("start_time", "end_time", "heart_rate", "time_offset"),
+    [("2024-03-05 10:00:00.000", "2024-03-05 10:00:59.000", 60, "UTC+0100")],
+)
+EXPORTS: dict[str, tuple[str, dict[str, str | bytes]]] = {
+    "fitbit": ("Fitbit", {"Takeout/heart_rate-2024-03-05.json": heart(("2024-03-05 10:00:00", 60))}),
+    "garmin": (
+        "Garmin",
+        {"1.fit": fit([info("2024-03-05 10:00"), monitoring("2024-03-05 10:01", heart_rate=60)])},
+    ),
+    "empatica": ("Empatica", {"HR.csv": e4("2024-03-05 10:00:00", 1, 60)}),
+    "oura": ("Oura", {"heartrate.json": OURA}),
+    "health-connect": (
+        "Health Connect",
+        {"health_connect_export.db": health_connect(beats=[(1, "2024-03-05", 60)])},
+    ),
+    "samsung": ("Samsung Health", dict(SAMSUNG)),
+    "actigraph": ("ActiGraph", {"a.agd": agd([("2024-03-05 10:00:00", 60, 60)])}),
+    "table": ("a table", {"a.csv": "timestamp,heart_rate\n2024-03-05 10:00,60\n"}),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTS)
+@pytest.mark.parametrize("zipped", [False, True])
+def test_each_format_by_name_and_by_itself(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, zipped: bool
+) -> None:
+    title, files = EXPORTS[name]
+    export = write_zip(tmp_path / "x.zip", files) if zipped else write_folder(tmp_path / "x", files)
+    assert recognise(export)[0].command == name
+    for command in (name, "auto"):
+        output = tmp_path / f"{command}.parquet"
+        assert main(["import", command, str(export), "-o", str(output), "--tz", "UTC"]) == 0
+        said = capsys.readouterr().out.splitlines()
+        if command == "auto":
+            assert said.pop(0) == f"{export}: {title}, 1 file to read"
+        assert said[0].startswith(f"{output}: 1440 minutes of 1 days, 2024-03-05")
+    by_name, by_itself = (pd.read_parquet(tmp_path / f"{command}.parquet") for command in (name, "auto"))
+    pd.testing.assert_frame_equal(by_name, by_itself)
+    assert by_itself.notna().any(axis=None)
+
+
+def test_apple_health_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    export = simulate_apple_health(tmp_path / "export.zip", days=1)
+    assert main(["import", "auto", str(export), "-o", str(tmp_path / "a.parquet")]) == 0
+    assert capsys.readouterr().out.startswith(f"{export}: Apple Health, 1 file to read")
+
+
+def test_several_formats_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(folder: Path) -> str:
+        assert main(["import", "auto", str(folder), "-o", str(tmp_path / "a.parquet")]) == 2
+        return capsys.readouterr().err.splitlines()[-1]
+
+    both = write_folder(tmp_path / "both", {**EXPORTS["oura"][1], **EXPORTS["empatica"][1]})
+    assert "holds several formats: Empatica (1 files), Oura (1 files)" in said(both)
+    assert "no format is recognised; known are Apple Health, Fitbit" in said(
+        write_folder(tmp_path / "n", {"a": "b"})
+    )
+    assert "no such file" in said(tmp_path / "nowhere")
+
+
+def test_options_are_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = table("Id,ActivityMinute,Steps", "1,4/12/2016 7:21:00 AM,12", "2,4/13/2016 7:21:00 AM,13", "2,x,1")
+    export = write_folder(tmp_path / "x", {"minuteStepsNarrow_merged.csv": text})
+    output = tmp_path / "a.parquet"
+    words = ["import", "fitbit", str(export), "-o", str(output)]
+    assert main(words) == 2
+    assert "line 4: 'x' is no time" in capsys.readouterr().err
+    assert main([*words, "--on-error", "skip"]) == 0
+    said = capsys.readouterr()
+    assert "2880 minutes of 2 days of 2 participants, 2016-04-12 to 2016-04-13" in said.out
+    assert "1 malformed records were left out" in said.err
+    assert main([*words, "--on-error", "skip", "--participant", "2", "--start", "2016-04-13"]) == 0
+    assert list(pd.read_parquet(output).index.get_level_values(0).unique()) == ["2"]
+
+
+def test_a_table_with_columns_units_and_a_form_of_time(tmp_path: Path) -> None:
+    export = write_folder(tmp_path / "x", {"a.csv": "when,gone\n05/03/2024 10:00,0.5\n"})
+    words = [
+        "import",
+        "table",
+        str(export),
+        "-o",
+        str(tmp_path / "a.parquet"),
+        "--time-format",
+        "%d/%m/%Y %H:%M",
+    ]
+    words += ["--columns", "when=timestamp", "--columns", "gone=distance", "--units", "distance=km"]
+    assert main(words) == 0
+    found = pd.read_parquet(tmp_path / "a.parquet")["distance"].dropna()
+    assert found.to_dict() == {pd.Timestamp("2024-03-05 10:00"): 500.0}
+
+
+def test_mistakes_are_said_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = write_folder(tmp_path / "x", EXPORTS["oura"][1])
+    for output, message in (("nowhere/a.parquet", "no such directory"), ("a.xlsx", "ends in .parquet")):
+        assert main(["import", "auto", str(export), "-o", str(tmp_path / output)]) == 2
+        assert message in capsys.readouterr().err
+
+
+def test_a_missing_parser_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("garmin_fit_sdk", "fitdecode"):
+        monkeypatch.setitem(sys.modules, name, None)
+    export = write_folder(tmp_path / "x", EXPORTS["garmin"][1])
+    assert main(["import", "auto", str(export), "-o", str(tmp_path / "a.parquet")]) == 2
+    assert "pip install 'lsm2[garmin]'" in capsys.readouterr().err
+
+
+def test_help_is_light() -> None:
+    code = (
+        "import sys; from lsm2.cli import main; "
+        "main(['import', '--help']); main(['import', 'fitbit', '--help']); "
+        "print([name for name in ('pandas', 'torch', 'numpy') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert all(name in done.stdout for name in ("auto", "apple-health", *EXPORTS))
+    assert done.stderr.strip() == "[]"
