@@ -53,6 +53,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no_channels_in_query": {"network.query_channels": False},
     "no_usual_day": {"network.usual_day": False},
     "no_average": {"ema": 0.0},
+    "targets_alike": {"distance_exponent": 0.0},
+    "targets_nearly_alike": {"distance_exponent": 0.25},
     "no_sides": {"masks.sides": 0.0},
     "only_random_tokens": {
         "masks.slots": 0.0,
