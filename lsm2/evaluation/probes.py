@@ -36,7 +36,7 @@ HAND_MADE, MISSINGNESS, TIME, DUMMY = "hand-made", "missingness", "time of day",
 SIZES = (5, 10, 20)
 """Numbers of labelled people, beside all."""
 MOST_DAYS = 8
-"""Of a person, drawn by seed, where labels are of persons: how long someone was recorded may tell the label."""
+"""Of a person, drawn by seed, where labels are of persons: lengths of recordings may tell the label."""
 FEWEST = 10
 """A task needs so many people with labels and recordings."""
 _COLUMNS = [
