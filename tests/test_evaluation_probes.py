@@ -164,6 +164,15 @@ def test_no_channel_holds_the_label(shared: Path) -> None:
         assert labelled.channels == ["heart_rate"]
 
 
+def test_the_number_of_days_does_not_tell_the_age(shared: Path) -> None:
+    path = Path(lsm2.__file__).parent / "training" / "lsm2-small.json"
+    for name in ("age", "sex", "bmi", "blood_pressure"):
+        labelled = read_task(TASKS[name], PretrainConfig.read(path), shared / "data")
+        dates = labelled.recordings.assign(date=labelled.recordings["timestamp"].dt.normalize())
+        assert dates.groupby("participant_id")["date"].nunique().eq(1).all()
+        assert len(labelled.labels) > 80
+
+
 def test_a_task_that_is_not_known_is_named(directory: Path) -> None:
     with pytest.raises(ValueError, match="task 'made' is not known"):
         evaluate_probes(config(), directory, {}, tasks=["made"])

@@ -35,6 +35,8 @@ PERIODS = {"night": (0, 6), "morning": (6, 12), "afternoon": (12, 18), "evening"
 HAND_MADE, MISSINGNESS, TIME, DUMMY = "hand-made", "missingness", "time of day", "dummy"
 SIZES = (5, 10, 20)
 """Numbers of labelled people, beside all."""
+MOST_DAYS = 8
+"""Of a person, drawn by seed, where labels are of persons: lengths of recordings may tell the label."""
 FEWEST = 10
 """A task needs so many people with labels and recordings."""
 _COLUMNS = [
@@ -100,6 +102,8 @@ def read_task(task: Task, config: PretrainConfig, directory: Path, seed: int = 0
     split: dict[str, str] = {}
     for part in _SPLITS:
         for recordings in read_recordings(own, directory, part):
+            if task.level == "participant" and task.weekday is None:
+                recordings = recordings.take(recordings.draw_days(MOST_DAYS, seed=seed))
             frame = recordings.frame().dropna(how="all").reset_index()
             frame["participant_id"] = frame["participant_id"].astype(str)
             frames.append(frame)
@@ -107,6 +111,9 @@ def read_task(task: Task, config: PretrainConfig, directory: Path, seed: int = 0
     together = pd.concat(frames, ignore_index=True).drop(columns=list(task.without), errors="ignore")
     labels = task.read(directory)
     labels = labels[labels["participant_id"].isin(list(split))].reset_index(drop=True)
+    if task.weekday is not None:
+        together = together[together["timestamp"].dt.weekday == task.weekday].reset_index(drop=True)
+        labels = labels[labels["participant_id"].isin(together["participant_id"])].reset_index(drop=True)
     if task.shifted:
         together = shift(together, ("timestamp",), seed)
         labels = shift(labels, ("start", "end"), seed)

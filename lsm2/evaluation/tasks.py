@@ -15,6 +15,7 @@ Kind = Literal["classification", "regression"]
 SLOT = 10
 """Minutes of a labelled window."""
 _MOST_SHIFT = 6 * 60
+_SUNDAY = 6
 _STAGES = {"wake": "wake", "n1": "light", "n2": "light", "n3": "deep", "n4": "deep", "rem": "rem"}
 _ACTIVITIES = {
     "sleeping": "sleeping",
@@ -36,6 +37,8 @@ class Task:
     kind: Kind
     read: Callable[[Path], pd.DataFrame]
     """Directory -> ``participant_id`` and ``label``, for windows also ``start`` and ``end``."""
+    weekday: int | None = None
+    """Only this day of the week (0 is Monday), where how many days there are would tell the label."""
     without: tuple[str, ...] = ()
     """Channels that hold the label."""
     shifted: bool = False
@@ -130,6 +133,7 @@ TASKS: dict[str, Task] = {
             "participant",
             "regression",
             _column("nhanes_2003_2006_sample", "age"),
+            _SUNDAY,
         ),
         Task(
             "sex",
@@ -137,6 +141,7 @@ TASKS: dict[str, Task] = {
             "participant",
             "classification",
             _column("nhanes_2003_2006_sample", "sex", {"F": "F", "M": "M"}),
+            _SUNDAY,
         ),
         Task(
             "bmi",
@@ -144,6 +149,7 @@ TASKS: dict[str, Task] = {
             "participant",
             "regression",
             _column("nhanes_2003_2006_sample", "bmi"),
+            _SUNDAY,
         ),
         Task(
             "blood_pressure",
@@ -153,6 +159,7 @@ TASKS: dict[str, Task] = {
             _column(
                 "nhanes_2003_2006_sample", "measured_bp_140_90", {"yes": "140/90 or more", "no": "below"}
             ),
+            _SUNDAY,
         ),
         Task("bmi_cgmacros", "cgmacros", "participant", "regression", _column("cgmacros", "bmi")),
         Task("hba1c", "cgmacros", "participant", "regression", _column("cgmacros", "a1c_pct")),
