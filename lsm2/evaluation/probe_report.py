@@ -24,7 +24,18 @@ _TITLES = {
     "mae": "MAE",
     "r2": "R2",
 }
-_STYLES = (("o", "-"), ("s", "--"), ("^", "-."), ("D", ":"), ("v", "-"), ("x", "--"), ("*", "-."), ("P", ":"))
+_STYLES = (
+    ("o", "-", "#000000"),
+    ("s", "--", "#0072b2"),
+    ("^", "-.", "#7f7f7f"),
+    ("D", ":", "#d55e00"),
+    ("v", "-", "#009e73"),
+    ("x", "--", "#cc79a7"),
+    ("*", "-.", "#e69f00"),
+    ("P", ":", "#56b4e9"),
+)
+Styles = dict[str, tuple[str, str, str]]
+"""Marker, line and colour of each method, the same in all panels."""
 _COLUMNS = 4
 
 
@@ -159,14 +170,15 @@ def draw_probes(scores: pd.DataFrame) -> dict[str, Figure]:
     main = _main(scores[scores["whose"] == "all"])
     whole = main[main["removed"].isna() & main["labelled"].isna()]
     figures = {}
+    styles = dict(zip(dict.fromkeys(main["method"]), _STYLES, strict=False))
     few, removed = main[main["labelled"].notna()], main[main["removed"].notna()]
     if len(few):
         figures["few-labels"] = _panels(
-            few["task"].unique(), lambda ax, task: _draw_few(ax, few, whole, task)
+            few["task"].unique(), lambda ax, task: _draw_few(ax, few, whole, task, styles)
         )
     if len(removed):
         figures["removed"] = _panels(
-            removed["task"].unique(), lambda ax, task: _draw_removed(ax, removed, whole, task)
+            removed["task"].unique(), lambda ax, task: _draw_removed(ax, removed, whole, task, styles)
         )
     return figures
 
@@ -182,23 +194,27 @@ def _panels(tasks: Any, draw: Any) -> Figure:
         ax.grid(alpha=0.3)
     for ax in axes[len(tasks) :]:
         ax.set_visible(False)
-    handles, labels = axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=8)
+    shown: dict[str, Any] = {}
+    for ax in axes:
+        handles, labels = ax.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    figure.legend(list(shown.values()), list(shown), loc="outside lower center", ncols=4, fontsize=8)
     return figure
 
 
-def _draw_few(ax: Axes, few: pd.DataFrame, whole: pd.DataFrame, task: str) -> None:
+def _draw_few(ax: Axes, few: pd.DataFrame, whole: pd.DataFrame, task: str, styles: Styles) -> None:
     own = few[few["task"] == task]
     every: Any = whole[whole["task"] == task].set_index("method")
-    for (method, part), (marker, line) in zip(own.groupby("method", sort=False), _STYLES, strict=False):
+    for method, part in own.groupby("method", sort=False):
+        marker, line, colour = styles[str(method)]
         part = part.sort_values("labelled")
         all_people = 0.8 * every.loc[method, "people"]  # of five folds, four are learnt from
         x = np.append(part["labelled"], all_people)
         y = np.append(part["value"], every.loc[method, "value"])
         low = np.append(part["low"], every.loc[method, "low"])
         high = np.append(part["high"], every.loc[method, "high"])
-        ax.plot(x, y, marker=marker, linestyle=line, label=method, markersize=4)
-        ax.fill_between(x, low.astype(float), high.astype(float), alpha=0.12)
+        ax.plot(x, y, marker=marker, linestyle=line, color=colour, label=method, markersize=4)
+        ax.fill_between(x, low.astype(float), high.astype(float), alpha=0.12, color=colour)
     ax.set_xscale("log")
     ax.set_xticks(x, [f"{n:.0f}" for n in x])
     ax.minorticks_off()
@@ -206,13 +222,14 @@ def _draw_few(ax: Axes, few: pd.DataFrame, whole: pd.DataFrame, task: str) -> No
     ax.set_ylabel(_TITLES[own["score"].iloc[0]], fontsize=8)
 
 
-def _draw_removed(ax: Axes, removed: pd.DataFrame, whole: pd.DataFrame, task: str) -> None:
+def _draw_removed(ax: Axes, removed: pd.DataFrame, whole: pd.DataFrame, task: str, styles: Styles) -> None:
     own = removed[removed["task"] == task]
     every: Any = whole[whole["task"] == task].set_index("method")
     names = list(dict.fromkeys(own["removed"]))
-    for (method, part), (marker, line) in zip(own.groupby("method", sort=False), _STYLES, strict=False):
+    for method, part in own.groupby("method", sort=False):
+        marker, line, colour = styles[str(method)]
         by_name: Any = part.set_index("removed")["value"]
         y = [every.loc[method, "value"], *(by_name.get(name, np.nan) for name in names)]
-        ax.plot(range(len(y)), y, marker=marker, linestyle=line, label=method, markersize=4)
+        ax.plot(range(len(y)), y, marker=marker, linestyle=line, color=colour, label=method, markersize=4)
     ax.set_xticks(range(len(names) + 1), ["whole", *names], rotation=45, ha="right", fontsize=7)
     ax.set_ylabel(_TITLES[own["score"].iloc[0]], fontsize=8)
