@@ -161,10 +161,11 @@ def main() -> None:
         there = ~np.isnan(ours).any(axis=1)
         people = np.unique(rows.people[there], return_inverse=True)[1]
         y = rows.y[there].astype(np.int64)
-        own, other = (scores.classification_scorer(y, part[there], people) for part in (ours, theirs))
-        beats = scores.difference(own, other, people, 0)["auroc"]
-        alone = scores.classification(y, theirs[there], people, 0)["auroc"]
-        windows = scores.classification(y, ours[there], people, 0)
+        own, other = (
+            scores.bootstrap(scores.scorer(y, part[there], people), people, 0) for part in (ours, theirs)
+        )
+        beats = own.minus(other).intervals()["auroc"]
+        windows, alone = own.intervals(), other.intervals()["auroc"]
         print(name, "AUROC of windows", shown(windows["auroc"]), "missingness", shown(alone), beats)
         if not (beats["low"] or 0) > 0:
             print(f"{name} is not clearly better than missingness alone: not written")

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -293,17 +294,21 @@ def _score_task(
     facts = {"task": task.name, "dataset": task.dataset, "kind": task.kind, "level": task.level}
     found: list[dict[str, Any]] = []
 
-    def score(method: str, predicted: Float, **which: Any) -> None:
+    def score(method: str, predicted: Float, **which: Any) -> scores.Bootstrap:
+        """Note the scores of all people, and of the parts of the split; return those of all."""
+        drawn: dict[str, scores.Bootstrap] = {}
         for whose in ("all", *_SPLITS):
             kept = np.flatnonzero((part == whose) | (whose == "all"))
             some = np.unique(people[kept], return_inverse=True)[1]
             if not len(kept) or (whose != "all" and which):
                 continue
             row = facts | {"people": int(some.max()) + 1, "rows": len(kept), "whose": whose, "method": method}
-            for name, numbers in _scores(rows, kept, predicted, some, seed).items():
+            drawn[whose] = scores.bootstrap(scores.scorer(y[kept], predicted[kept], some), some, seed)
+            for name, numbers in drawn[whose].intervals().items():
                 found.append(row | which | {"score": name} | numbers)
+        return drawn["all"]
 
-    predictions = {DUMMY: _dummy(rows)}
+    predictions = {DUMMY: scores.dummy(y, len(classes))}
     for model in models:
         tables[f"{model} + {HAND_MADE}"] = tables[model].beside(tables[HAND_MADE])
     for method, features in tables.items():
@@ -312,8 +317,7 @@ def _score_task(
         for removed, predicted in out.items():
             score(method, predicted, removed=removed)
         progress(f"{task.name}: {method}")
-    for method, predicted in predictions.items():
-        score(method, predicted)
+    drawn = {method: score(method, predicted) for method, predicted in predictions.items()}
     if few and task.level == "participant":
         sizes = tuple(size for size in SIZES if size <= 0.7 * len(names))
         for method in (*models, HAND_MADE):
@@ -322,32 +326,9 @@ def _score_task(
                 score(method, predicted, labelled=size)
         progress(f"{task.name}: few labels")
     paired = []
-    for method in predictions:
-        for against in predictions:
-            if method.split(" + ")[0] in models and method != against:
-                own, theirs = (_scorer(rows, predictions[one]) for one in (method, against))
-                for name, numbers in scores.difference(own, theirs, rows.people, seed).items():
-                    paired.append(
-                        {"task": task.name, "method": method, "against": against, "score": name} | numbers
-                    )
+    for method, against in permutations(drawn, 2):
+        if method.split(" + ")[0] in models:
+            which = {"task": task.name, "method": method, "against": against}
+            for name, numbers in drawn[method].minus(drawn[against]).intervals().items():
+                paired.append(which | {"score": name} | numbers)
     return found, paired
-
-
-def _dummy(rows: Rows) -> Float:
-    """The most frequent class, or the mean."""
-    if not rows.recipe.classes:
-        return np.full((len(rows.y), 1), rows.y.mean())
-    common = np.bincount(rows.y.astype(np.int64)).argmax()
-    return np.repeat(np.eye(rows.recipe.classes)[[common]], len(rows.y), axis=0)
-
-
-def _scorer(rows: Rows, predicted: Float) -> scores.Scorer:
-    if rows.recipe.classes:
-        return scores.classification_scorer(rows.y.astype(np.int64), predicted, rows.people)
-    return scores.regression_scorer(rows.y.astype(np.float64), predicted[:, 0], rows.people)
-
-
-def _scores(rows: Rows, kept: Any, predicted: Float, people: Any, seed: int) -> dict[str, dict[str, Any]]:
-    if rows.recipe.classes:
-        return scores.classification(rows.y[kept].astype(np.int64), predicted[kept], people, seed)
-    return scores.regression(rows.y[kept].astype(np.float64), predicted[kept][:, 0], people, seed)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from lsm2.probe.linear import Linear, Recipe, Trainer, choose_strength, folds
+from lsm2.probe import linear
+from lsm2.probe.linear import Linear, Recipe, folds
 
 Float = npt.NDArray[np.float64]
 Int = npt.NDArray[np.int64]
@@ -77,8 +78,7 @@ def fit(x: Float, rows: Rows, train: Int) -> _Fitted:
     recipe, y, people = rows.recipe, rows.y[train], rows.people[train]
     if recipe.components is not None and recipe.components >= min(len(kept), len(train) // 2):
         recipe = Recipe(recipe.classes, None, recipe.class_weight, recipe.seed)
-    strength = choose_strength(filled, y, people, recipe)
-    return _Fitted(Trainer(filled, y, recipe).fit(strength), middle, kept, recipe.classes)
+    return _Fitted(linear.fit(filled, y, people, recipe)[0], middle, kept, recipe.classes)
 
 
 def out_of_fold(features: Features, rows: Rows, *, count: int = 5, repeats: int = 5) -> dict[str, Float]:

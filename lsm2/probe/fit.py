@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lsm2.days import FrameError
-from lsm2.probe import scores
-from lsm2.probe.linear import Linear, Recipe, Trainer, choose_strength, folds, most_folds
+from lsm2.probe import linear, scores
+from lsm2.probe.linear import Linear, Recipe, folds, most_folds
 from lsm2.probe.probe import likeliest
 from lsm2.probe.targets import Target
 
@@ -103,8 +103,7 @@ def cross_validate(rows: Rows, cv: int, recipe: Recipe) -> tuple[np.ndarray, np.
 
 def fit(rows: Rows, recipe: Recipe) -> tuple[Linear, float]:
     """Fit on all rows; return the model and the strength that folds inside the rows chose."""
-    strength = choose_strength(rows.x, rows.target.y, rows.groups, recipe)
-    return Trainer(rows.x, rows.target.y, recipe).fit(strength), strength
+    return linear.fit(rows.x, rows.target.y, rows.groups, recipe)
 
 
 def measure(rows: Rows, predicted: np.ndarray, recipe: Recipe) -> dict[str, Any]:
@@ -122,13 +121,10 @@ def measure(rows: Rows, predicted: np.ndarray, recipe: Recipe) -> dict[str, Any]
             str(name): {"rows": int((y == code).sum()), "people": len(np.unique(rows.people[y == code]))}
             for code, name in enumerate(rows.target.classes)
         }
-        good = scores.classification(y, predicted, units, recipe.seed)
-        common = np.eye(recipe.classes)[np.bincount(y).argmax()]
-        plain = scores.classification(y, np.tile(common, (len(y), 1)), units, recipe.seed)
-    else:
-        good = scores.regression(y, predicted[:, 0], units, recipe.seed)
-        plain = scores.regression(y, np.full(len(y), y.mean()), units, recipe.seed)
-    return found | {name: score | {"dummy": plain[name]["value"]} for name, score in good.items()}
+    own = scores.bootstrap(scores.scorer(y, predicted, units), units, recipe.seed).intervals()
+    plain = scores.values(scores.scorer(y, scores.dummy(y, recipe.classes), units), units)
+    dummies = {name: None if np.isnan(value) else value for name, value in plain.items()}
+    return found | {name: score | {"dummy": dummies[name]} for name, score in own.items()}
 
 
 def out_of_fold(

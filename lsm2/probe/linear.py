@@ -153,6 +153,12 @@ def choose_strength(x: np.ndarray, y: np.ndarray, groups: np.ndarray, recipe: Re
     return float(STRENGTHS[int(np.argmin(losses))]) if tried else _MIDDLE
 
 
+def fit(x: np.ndarray, y: np.ndarray, groups: np.ndarray, recipe: Recipe) -> tuple[Linear, float]:
+    """Fit on all rows; return the model and the strength that folds of groups inside the rows chose."""
+    strength = choose_strength(x, y, groups, recipe)
+    return Trainer(x, y, recipe).fit(strength), strength
+
+
 def _loss(model: Linear, x: np.ndarray, y: np.ndarray, recipe: Recipe) -> float:
     if not recipe.classes:
         return float(((model.outputs(x)[:, 0] - y) ** 2).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,35 @@ Scorer = Callable[[np.ndarray], dict[str, np.ndarray]]
 """From weights of the people (draws, people) to each score (draws,)."""
 _LEVEL = 95.0  # per cent
 _CHUNK = 2_000_000  # numbers held at once
+
+
+@dataclass(frozen=True, eq=False)
+class Bootstrap:
+    """Scores, and how they vary over draws of people."""
+
+    value: dict[str, float]  # NaN where not defined
+    drawn: dict[str, np.ndarray]  # (draws,) each
+    people: int
+
+    def intervals(self) -> dict[str, dict[str, float | None]]:
+        """For each score ``value``, ``low`` and ``high`` (95 % interval); None where it is not defined."""
+        found: dict[str, dict[str, float | None]] = {}
+        for name, value in self.value.items():
+            drawn = self.drawn[name][~np.isnan(self.drawn[name])]
+            ends: Any = (np.nan, np.nan)
+            if self.people > 1 and 2 * len(drawn) > DRAWS:
+                ends = np.percentile(drawn, [50 - _LEVEL / 2, 50 + _LEVEL / 2])
+            numbers = {"value": value, "low": ends[0], "high": ends[1]}
+            found[name] = {key: None if np.isnan(x) else float(x) for key, x in numbers.items()}
+        return found
+
+    def minus(self, other: Bootstrap) -> Bootstrap:
+        """How much higher each score is than the other's, paired: both of the same people and draws."""
+        return Bootstrap(
+            {name: value - other.value[name] for name, value in self.value.items()},
+            {name: drawn - other.drawn[name] for name, drawn in self.drawn.items()},
+            self.people,
+        )
 
 
 def classification(
@@ -27,9 +57,9 @@ def classification(
         seed: Of the draws.
 
     Returns:
-        For each score ``value``, ``low`` and ``high`` (95 % interval); None where it is not defined.
+        See :meth:`Bootstrap.intervals`.
     """
-    return _intervals(classification_scorer(y, probabilities, people), people, len(y), seed)
+    return bootstrap(classification_scorer(y, probabilities, people), people, seed).intervals()
 
 
 def classification_scorer(y: np.ndarray, probabilities: np.ndarray, people: np.ndarray) -> Scorer:
@@ -58,7 +88,7 @@ def regression(
     y: np.ndarray, predicted: np.ndarray, people: np.ndarray, seed: int
 ) -> dict[str, dict[str, float | None]]:
     """Pearson r, mean absolute error and R2; arguments and return as for :func:`classification`."""
-    return _intervals(regression_scorer(y, predicted, people), people, len(y), seed)
+    return bootstrap(regression_scorer(y, predicted, people), people, seed).intervals()
 
 
 def regression_scorer(y: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> Scorer:
@@ -80,18 +110,6 @@ def regression_scorer(y: np.ndarray, predicted: np.ndarray, people: np.ndarray) 
     return scores
 
 
-def difference(
-    first: Scorer, second: Scorer, people: np.ndarray, seed: int
-) -> dict[str, dict[str, float | None]]:
-    """How much higher each score of the first is, paired: both are scored on the same draws of people."""
-
-    def scores(draws: np.ndarray) -> dict[str, np.ndarray]:
-        theirs = second(draws)
-        return {name: own - theirs[name] for name, own in first(draws).items()}
-
-    return _intervals(scores, people, len(people), seed)
-
-
 class _Ranks:
     """Scores in order, for areas under the ROC curve of any weights of the rows."""
 
@@ -111,20 +129,38 @@ class _Ranks:
         return np.asarray((up * (below + down / 2)).sum(1) / np.where(pairs > 0, pairs, np.nan))
 
 
-def _intervals(scores: Scorer, whose: np.ndarray, rows: int, seed: int) -> dict[str, dict[str, float | None]]:
-    """Scores of all people as they are, and of draws of as many people with replacement."""
+def scorer(y: np.ndarray, predicted: np.ndarray, people: np.ndarray) -> Scorer:
+    """The scores of probabilities (rows, classes), or of numbers (rows, 1)."""
+    if predicted.shape[1] > 1:
+        return classification_scorer(y.astype(np.int64), predicted, people)
+    return regression_scorer(y.astype(np.float64), predicted[:, 0], people)
+
+
+def dummy(y: np.ndarray, classes: int) -> np.ndarray:
+    """What a constant predicts: all for the most frequent class (rows, classes), or the mean (rows, 1)."""
+    if not classes:
+        return np.full((len(y), 1), y.mean())
+    return np.tile(np.eye(classes)[np.bincount(y).argmax()], (len(y), 1))
+
+
+def bootstrap(scores: Scorer, whose: np.ndarray, seed: int) -> Bootstrap:
+    """Scores of all people as they are, and of draws of as many people with replacement.
+
+    Args:
+        scores: Of the rows.
+        whose: int64 (rows,), whom the rows are of; equal ones give the same draws, so that they pair.
+        seed: Of the draws.
+    """
     people = int(whose.max()) + 1
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(people, np.full(people, 1 / people), size=DRAWS).astype(np.float64)
-    step = max(1, _CHUNK // max(rows, 1))
+    step = max(1, _CHUNK // max(len(whose), 1))
     parts = [scores(draws[first : first + step]) for first in range(0, DRAWS, step)]
-    found: dict[str, dict[str, float | None]] = {}
-    for name, value in scores(np.ones((1, people))).items():
-        drawn = np.concatenate([part[name] for part in parts])
-        drawn = drawn[~np.isnan(drawn)]
-        ends: Any = (np.nan, np.nan)
-        if people > 1 and 2 * len(drawn) > DRAWS:
-            ends = np.percentile(drawn, [50 - _LEVEL / 2, 50 + _LEVEL / 2])
-        numbers = {"value": value[0], "low": ends[0], "high": ends[1]}
-        found[name] = {key: None if np.isnan(x) else float(x) for key, x in numbers.items()}
-    return found
+    value = values(scores, whose)
+    return Bootstrap(value, {name: np.concatenate([part[name] for part in parts]) for name in value}, people)
+
+
+def values(scores: Scorer, whose: np.ndarray) -> dict[str, float]:
+    """Scores of all people as they are; NaN where not defined."""
+    everyone = np.ones((1, int(whose.max()) + 1))
+    return {name: float(value[0]) for name, value in scores(everyone).items()}
