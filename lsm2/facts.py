@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from lsm2.model import Model
 
 
-def describe(model: Model, parameters: int) -> dict[str, Any]:
+def describe(model: Model) -> dict[str, Any]:
     """Facts about a model, ready for JSON; see :meth:`lsm2.Model.info`."""
     config = model.config
     network = config.network
@@ -17,7 +17,7 @@ def describe(model: Model, parameters: int) -> dict[str, Any]:
         "checkpoint": model.hash,
         "licence": config.licence,
         "description": config.description,
-        "parameters": parameters,
+        "parameters": sum(p.numel() for p in model.network.parameters()),
         "embedding_width": network.encoder_dim,
         "window_minutes": network.window_minutes,
         "patch_minutes": network.patch_minutes,

@@ -392,7 +392,7 @@ class Model:
 
     def info(self) -> dict[str, Any]:
         """What the model is: name, hash, size, terms, channels, normalisation, training."""
-        return describe(self, sum(p.numel() for p in self._engine.network.parameters()))
+        return describe(self)
 
 
 def _warn(message: str) -> None:

@@ -19,6 +19,7 @@ from lsm2.cli.options import (
     Timestamp,
     Units,
     Zone,
+    check_folder,
     frame_options,
     read_recording,
 )
@@ -92,8 +93,7 @@ def _folder(model: str, output: Path | None, in_place: bool) -> Path:
     if output is not None:
         if shipped.find(model) is not None and output.resolve() == shipped.find(model):
             raise ValueError(f"{output}: is the shipped checkpoint itself; choose another folder")
-        if output.exists() and not output.is_dir():
-            raise ValueError(f"{output}: is a file; give a folder")
+        check_folder(output, "give a folder")
         return output
     folder = Path(model).expanduser()
     if shipped.find(model) is not None or not (folder / CONFIG).is_file():

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,11 +23,13 @@ from lsm2.cli.options import (
     Timestamp,
     Units,
     Zone,
+    check_folder,
     frame_options,
 )
 
 if TYPE_CHECKING:
     from lsm2.model import Model
+    from lsm2.training.config import PretrainConfig
 
 _evaluate = typer.Typer(
     add_completion=False,
@@ -110,7 +113,6 @@ def gaps(
     from lsm2.evaluation import choose_baselines, choose_protocols, config_cohort, evaluate_gaps
     from lsm2.evaluation.evaluate import write_atomically
     from lsm2.tables import read_table
-    from lsm2.training.config import PretrainConfig
 
     if (recording is None) == (data is None):
         raise ValueError("give either a recording, or --data with --split")
@@ -120,16 +122,14 @@ def gaps(
         raise ValueError("--train goes with a recording; with --data, the config names the train people")
     if no_model and model:
         raise ValueError("--no-model and --model exclude each other")
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: is a file; name a directory to write to")
+    check_folder(output, "name a directory to write to")
     options: dict[str, Any] = {}
     wanted = list(choose_protocols(_names(protocols)))
     known = list(choose_baselines(_names(baselines)))
     given: Any
     default = "lsm2-small"
     if data is not None and split is not None:
-        path = config or Path(__file__).parent.parent / "training" / "lsm2-small.json"
-        read = PretrainConfig.read(path)
+        read = _config(config)
         models = {} if no_model else _models(model or [default], device, precision)
         given, note = config_cohort(read, data, split)
         notes = [note]
@@ -141,7 +141,6 @@ def gaps(
         if train is not None:
             options["train"] = read_table(train, participant=participant, timestamp=timestamp)
         options["name"] = recording.name.split(".")[0]
-    started = time.perf_counter()
     found = evaluate_gaps(
         given,
         models=models,
@@ -150,9 +149,7 @@ def gaps(
         seed=seed,
         pypots_seconds=pypots_seconds,
         notes=notes,
-        progress=lambda line: print(
-            f"{time.perf_counter() - started:6.0f} s  {line}", file=sys.stderr, flush=True
-        ),
+        progress=_teller(),
         protocols=wanted,
         baselines=known,
         **options,
@@ -201,29 +198,40 @@ def probes(
     Writes scores.parquet, differences.parquet, facts.json, table.md and figures.
     """
     from lsm2.evaluation.probes import evaluate_probes
-    from lsm2.training.config import PretrainConfig
 
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: is a file; name a directory to write to")
-    read = PretrainConfig.read(config or Path(__file__).parent.parent / "training" / "lsm2-small.json")
-    started = time.perf_counter()
+    check_folder(output, "name a directory to write to")
     found = evaluate_probes(
-        read,
+        _config(config),
         data,
         _models(model or ["lsm2-small"], device, precision),
-        tasks=None if tasks is None else [name.strip() for name in tasks.split(",") if name.strip()],
+        tasks=_names(tasks),
         removals=removals,
         few=few,
         components=components,
         repeats=repeats,
         seed=seed,
-        progress=lambda line: print(
-            f"{time.perf_counter() - started:6.0f} s  {line}", file=sys.stderr, flush=True
-        ),
+        progress=_teller(),
     )
     found.facts["command"] = _command()
     found.save(output)
     typer.echo(f"{output}: table.md, scores.parquet, differences.parquet, facts.json and figures")
+
+
+def _config(path: Path | None) -> PretrainConfig:
+    """The pretraining config, by default that of the shipped weights."""
+    from lsm2.training.config import PretrainConfig
+
+    return PretrainConfig.read(path or Path(__file__).parent.parent / "training" / "lsm2-small.json")
+
+
+def _teller() -> Callable[[str], None]:
+    """Prints lines with the seconds since now."""
+    started = time.perf_counter()
+
+    def tell(line: str) -> None:
+        print(f"{time.perf_counter() - started:6.0f} s  {line}", file=sys.stderr, flush=True)
+
+    return tell
 
 
 def _names(given: str | None) -> list[str] | None:

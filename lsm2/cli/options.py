@@ -52,6 +52,16 @@ Events = Annotated[
 ]
 
 
+def check_folder(output: Path, what: str) -> None:
+    """Refuse a folder to write to that is a file.
+
+    Raises:
+        ValueError: It is; the message ends with ``what`` to do.
+    """
+    if output.exists() and not output.is_dir():
+        raise ValueError(f"{output}: is a file; {what}")
+
+
 def check_output(output: Path) -> None:
     """Refuse an output that cannot be written, before any work is done for it.
 

@@ -22,6 +22,7 @@ from lsm2.cli.options import (
     Timestamp,
     Units,
     Zone,
+    check_folder,
     frame_options,
     read_keyed,
     read_recording,
@@ -79,8 +80,7 @@ def fit_probe(
     import lsm2
     from lsm2.probe import is_embeddings
 
-    if output.exists() and not output.is_dir():
-        raise ValueError(f"{output}: is a file; give a folder for the probe")
+    check_folder(output, "give a folder for the probe")
     data = read_recording(recording, None, participant, timestamp)
     table = read_keyed(labels, data, participant, timestamp)
     if model is None and not is_embeddings(data):

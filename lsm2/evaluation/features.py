@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from lsm2.days import DAY, Days
+from lsm2.days import DAY, Days, make_windows, overlaps, read_events
 
 HOURS = 24
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -86,31 +86,23 @@ def hand_made_of_events(days: Days, events: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         days: The recordings.
-        events: Columns ``participant_id``, ``start``, ``end``; naive wall clock.
+        events: As for :func:`lsm2.days.read_events`.
 
     Returns:
         float64, a row for each event, in their order; NaN where nothing was observed.
     """
-    length = DAY
-    first = {
-        (person, date): at
-        for at, (person, date) in enumerate(zip(days.person.tolist(), days.date.tolist(), strict=True))
-    }
-    person = days.participants.get_indexer(pd.Index(events["participant_id"]))
-    starts, ends = (events[name].to_numpy("datetime64[m]").astype(np.int64) for name in ("start", "end"))
+    windows = make_windows(days, 1)
+    held = overlaps(windows, read_events(events, days), 1).minutes.tocsr()  # (events, days * 1440)
+    held.sort_indices()
     names = ["mean", "sd", "jump", "observed", *(f"q{q * 100:.0f}" for q in (0.0, *_QUANTILES, 1.0))]
     kept = [position for position, there in enumerate(days.recorded) if there]
     table = np.full((len(events), len(kept), len(names)), np.nan)
-    readable = np.stack([_readable(days, position) for position in kept], axis=1)
-    for at, (who, start, end) in enumerate(zip(person.tolist(), starts.tolist(), ends.tolist(), strict=True)):
-        parts = []
-        for day in range(start // length, (max(end, start + 1) - 1) // length + 1):
-            found = first.get((who, pd.Timestamp(day, unit="D").date()))
-            if found is not None:
-                low, high = max(start - day * length, 0), min(max(end, start + 1) - day * length, length)
-                parts.append(readable[found][:, low:high])
-        if parts:
-            table[at] = _minutes(np.concatenate(parts, axis=1))
+    readable = np.stack([_readable(days, position) for position in kept])  # (channels, days, 1440)
+    flat = readable.reshape(len(kept), -1)
+    for row in range(len(events)):
+        minutes = held.indices[held.indptr[row] : held.indptr[row + 1]]
+        if len(minutes):
+            table[row] = _minutes(flat[:, minutes])
     channels = [days.schema.names[position] for position in kept]
     labels = [f"{channel} {name}" for channel in channels for name in names]
     return pd.DataFrame(table.reshape(len(events), -1), columns=labels)

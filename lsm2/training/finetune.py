@@ -239,14 +239,14 @@ class _Tuner:
 
     def _begin(self) -> None:
         """The head as the probe of the training rows, on standardised embeddings."""
-        x = self._embed_all().cpu().numpy().astype(np.float64)
-        rows = Rows(x, self.rows.target, self.rows.people, self.rows.groups, self.rows.grouped_by)
+        # The rows hold the embeddings of the weights that were given.
+        x = self._embed_all().cpu().numpy().astype(np.float64) if self.options.scratch else self.rows.x
         mean, std = x[self.train].mean(0), np.maximum(x[self.train].std(0), 1e-6)
         outputs = self.recipe.classes if self.recipe.classes > 2 else 1
         if self.options.scratch:
             linear = Linear(np.zeros((outputs, x.shape[1])), np.full(outputs, self.centre))
         else:
-            linear = fit(rows.take(self.train), self.recipe)[0]
+            linear = fit(self.rows.take(self.train), self.recipe)[0]
         self.mean, self.std = (torch.from_numpy(v).float().to(self.device) for v in (mean, std))
         weight = linear.weights * std / self.scale
         bias = (linear.bias + linear.weights @ mean - self.centre) / self.scale
@@ -288,8 +288,7 @@ class _Tuner:
     @torch.no_grad()
     def _embed_all(self, rows: np.ndarray | None = None) -> Tensor:
         self.network.eval()
-        chosen = self.days_of if rows is None else [self.days_of[row] for row in rows]
-        return torch.cat([self._embed_rows([days]) for days in chosen])
+        return self._embed_rows(self.days_of if rows is None else [self.days_of[row] for row in rows])
 
     @torch.no_grad()
     def _valid_loss(self) -> float:
