@@ -344,6 +344,8 @@ def test_missing_files_and_columns_are_named(data: Path) -> None:
         pretrain(
             config(sources=[{"name": "cohort", "file": "nothing.parquet"}]), data=data, output=data / "o"
         )
+    with pytest.raises(FileNotFoundError, match=r"none\.json: no such file of splits.*directory"):
+        pretrain(config(splits="none.json"), data=data, output=data / "o")
     with pytest.raises(ValueError, match=r"'cohort'.*no column \['bpm2'\]"):
         pretrain(
             config(sources=[{"name": "cohort", "file": "cohort.parquet", "columns": {"bpm2": "heart_rate"}}]),

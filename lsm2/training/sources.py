@@ -74,8 +74,14 @@ def read_splits(path: Path) -> dict[str, dict[Split, list[str]]]:
     """Read {source name: {train | valid | test: [participant ids]}}.
 
     Raises:
+        FileNotFoundError: No such file.
         ValueError: A participant stands in two splits of a source.
     """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: no such file of splits, which the config names; give the directory that holds it and the "
+            "recordings"
+        )
     splits: dict[str, dict[Split, list[str]]] = json.loads(path.read_text())
     for name, parts in splits.items():
         everyone = [person for part in parts.values() for person in part]
