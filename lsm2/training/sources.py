@@ -79,8 +79,8 @@ def read_splits(path: Path) -> dict[str, dict[Split, list[str]]]:
     """
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: no such file of splits, which the config names; give the directory that holds it and the "
-            "recordings"
+            f"{path}: no such file of splits, which the config names; give the directory that holds it and "
+            "the recordings"
         )
     splits: dict[str, dict[Split, list[str]]] = json.loads(path.read_text())
     for name, parts in splits.items():
