@@ -25,6 +25,7 @@ from typing import Any
 
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
     "embed": ("embed", {}),
+    "predict, the probe sleep": ("predict", {"probe": "sleep"}),
     "reconstruct": ("reconstruct", {}),
     "reconstruct, interval=0.9": ("reconstruct", {"interval": 0.9}),
     "reconstruct, n_samples=10": ("reconstruct", {"n_samples": 10}),

@@ -391,7 +391,7 @@ class Model:
             )
 
     def info(self) -> dict[str, Any]:
-        """What the model is: name, hash, size, terms, channels, normalisation, training."""
+        """What the model is: name, hash, size, terms, channels, normalisation, probes, training."""
         return describe(self)
 
 

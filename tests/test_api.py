@@ -312,6 +312,15 @@ def test_info_tells_channels_units_and_normalisation(model: Model) -> None:
     assert info["checkpoint"] == model.hash and info["parameters"] > 1000
     assert info["channels"][0]["name"] == "heart_rate" and info["channels"][0]["unit"] == "beats/min"
     assert info["channels"][1]["normalisation"]["transform"] == "log1p"
+    assert info["probes"] == []
+
+
+def test_info_lists_the_probes_beside_the_weights_with_their_scores() -> None:
+    probes = {probe["name"]: probe for probe in lsm2.load_model("lsm2-small").info()["probes"]}
+    assert set(probes) == {"activity", "sleep"}
+    for name, probe in probes.items():
+        assert probe["value"] == lsm2.load_probe(f"lsm2-small/{name}").metrics_["auroc"]["value"]
+        assert 0.5 < probe["low"] < probe["value"] < probe["high"] < 1
 
 
 def test_a_recording_without_a_value_gives_no_row_and_says_so(model: Model) -> None:
