@@ -21,7 +21,8 @@ import torch
 from lsm2.aim import AIM
 from lsm2.training import PretrainConfig, pretrain
 from lsm2.training.dataset import Windows, load_recordings, normalise
-from lsm2.training.trainer import Trainer, family_groups
+from lsm2.training.pretrain import make_trainer
+from lsm2.training.trainer import family_groups
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN: dict[str, Any] = {
@@ -66,6 +67,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "aim_plain": PLAIN,
     "lsm1": LSM1,
     "lsm1_plain": {**LSM1, **PLAIN},
+    "contrastive": {"contrastive": {}, "batch_windows": 64},
 }
 """What differs from the config. `plain`: without the correction to interpolation and what comes with it."""
 PROTOCOLS = ("gaps_10", "gaps_60", "gaps_180", "tokens_80")
@@ -94,7 +96,7 @@ def seconds_per_step(raw: dict[str, Any], data: Path, steps: int = 5) -> float:
     train = load_recordings(config, data, "train")
     schema = config.schema_of_channels()
     model = AIM(config.aim(normalise(config, schema, train))).train()
-    trainer = Trainer(config, model, Windows(config, train, model.config), family_groups(schema), 0, 1)
+    trainer = make_trainer(config, model, Windows(config, train, model.config), family_groups(schema))
     for number in range(steps):
         trainer.step(number)
     began = time.process_time()
@@ -103,10 +105,14 @@ def seconds_per_step(raw: dict[str, Any], data: Path, steps: int = 5) -> float:
     return (time.process_time() - began) / steps
 
 
-def ratio(scores: dict[str, float], protocol: str, measure: str) -> float:
-    """Geometric mean over channels of the error over that of linear interpolation."""
-    logs = [math.log(scores[f"{protocol}/{channel}/{measure}_ratio"]) for channel in CHANNELS]
-    return math.exp(sum(logs) / len(logs))
+def ratio(scores: dict[str, float], protocol: str, measure: str) -> str:
+    """Geometric mean over channels of the error over that of linear interpolation; "-" where nothing is
+    reconstructed.
+    """
+    names = [f"{protocol}/{channel}/{measure}_ratio" for channel in CHANNELS]
+    if any(name not in scores for name in names):
+        return "-"
+    return f"{math.exp(sum(math.log(scores[name]) for name in names) / len(names)):.3f}"
 
 
 def main() -> None:
@@ -138,7 +144,7 @@ def main() -> None:
     for name in options.variants:
         for seed in options.seeds:
             last = json.loads((options.out / f"{name}-{seed}" / "log.jsonl").read_text().splitlines()[-1])
-            cells = [f"{ratio(last['valid'], p, m):.3f}" for p in PROTOCOLS for m in ("mse", "mae")]
+            cells = [ratio(last["valid"], p, m) for p in PROTOCOLS for m in ("mse", "mae")]
             lines.append(f"| {name} | {seed} | {last['step']} | " + " | ".join(cells) + " |")
     table = "\n".join(lines)
     (options.out / "table.md").write_text(table + "\n")

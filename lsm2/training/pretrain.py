@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch import Tensor
 from tqdm import tqdm
 
 from lsm2.aim import AIM
@@ -105,10 +106,7 @@ def _run(
     torch.manual_seed(config.seed)
     model = AIM(config.aim(normalise(config, schema, train))).to(device).train()
     windows = Windows(config, train, model.config)
-    if config.contrastive is None:
-        trainer = Trainer(config, model, windows, groups, rank, world)
-    else:
-        trainer = ContrastiveTrainer(config, model, windows, groups, rank, world)
+    trainer = make_trainer(config, model, windows, groups, rank, world)
     validation = trainer.validation(valid) if rank == 0 else None
     state, log = output / "state", output / "log.jsonl"
     if rank == 0:
@@ -180,6 +178,14 @@ def _run(
                 checkpoint, averaged, _card(config, schema, averaged, train, windows, elapsed()), half=True
             )
     return checkpoint
+
+
+def make_trainer(
+    config: PretrainConfig, model: AIM, windows: Windows, groups: Tensor, rank: int = 0, world: int = 1
+) -> Trainer:
+    """The trainer of the config's objective; arguments as for :class:`Trainer`."""
+    kind = Trainer if config.contrastive is None else ContrastiveTrainer
+    return kind(config, model, windows, groups, rank, world)
 
 
 def _agree(stop: bool, world: int, device: str) -> bool:
