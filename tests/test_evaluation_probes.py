@@ -149,6 +149,20 @@ def test_it_finds_a_planted_signal_and_writes_it_down(
     assert (tmp_path / "out" / "few-labels.png").stat().st_size > 1000
 
 
+def test_networks_that_learn_from_labels_stand_in_the_same_table(directory: Path, made_tasks: None) -> None:
+    found = evaluate_probes(
+        config(), directory, {"tiny": tiny_model()}, tasks=["made"], repeats=1, few=False, finetune=True
+    )
+    scores = found.scores[found.scores["whose"] == "all"]
+    auroc = scores[scores["score"] == "auroc"].set_index(["method", "removed"])["value"]
+    for method in ("tiny, fine-tuned", "from scratch"):
+        assert 0.5 < auroc[method, np.nan] <= 1
+        assert auroc[method, "no heart"] != auroc[method, np.nan]
+    assert {"tiny, fine-tuned", "from scratch"} <= set(found.differences["method"])
+    page = probe_page(found.facts, found.scores, found.differences)
+    assert "| made | made | 16 / 16 | from scratch |" in page and "the other's | smaller by |" in page
+
+
 def test_people_of_the_split_stand_apart(directory: Path, made_tasks: None) -> None:
     labelled = read_task(evaluation.TASKS["made"], config(), directory)
     assert set(labelled.split) == {"train", "valid"} and len(labelled.split) == 16

@@ -185,6 +185,9 @@ def probes(
         bool, typer.Option(help="Also score on recordings without a period or a family.")
     ] = True,
     few: Annotated[bool, typer.Option(help="Also fit on few labelled people.")] = True,
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="Also fine-tune the first model, and train it from scratch.")
+    ] = False,
     components: Annotated[
         int | None, typer.Option(min=1, help="Principal components to reduce features to.")
     ] = None,
@@ -207,6 +210,7 @@ def probes(
         tasks=_names(tasks),
         removals=removals,
         few=few,
+        finetune=finetune,
         components=components,
         repeats=repeats,
         seed=seed,

@@ -58,7 +58,9 @@ def probe_page(facts: dict[str, Any], scores: pd.DataFrame, differences: pd.Data
         "interval of 1,000 bootstrap draws of people. The encoder was trained (without labels) on train "
         "people, whom the folds hold too: their scores and those of others stand apart below. *hand-made*: "
         "levels, quantiles, hourly profile, rest and activity rhythm; *missingness*: what was recorded when, "
-        "and no value; *dummy*: the most frequent class, or the mean.",
+        "and no value; *dummy*: the most frequent class, or the mean; *fine-tuned*, *from scratch*: the "
+        "first encoder trained further, or from random weights, on the labels of each fold (lsm2.finetune, "
+        "folds drawn once).",
     ]
     whole = scores[scores["removed"].isna() & scores["labelled"].isna()]
     for kind, shown in _SHOWN.items():
@@ -75,6 +77,9 @@ def probe_page(facts: dict[str, Any], scores: pd.DataFrame, differences: pd.Data
             "## With something removed from the recordings of people held out",
             "Change of the score (AUROC or r); the probes are those of whole recordings.",
             _removals(whole[whole["whose"] == "all"], removed),
+            "Mean drop over the tasks and removals in which both methods are clearly above chance without "
+            "removal (their intervals lie above AUROC 0.5 or r 0):",
+            _drops(whole[whole["whose"] == "all"], removed, list(facts["checkpoints"])),
         ]
     few = scores[scores["labelled"].notna()]
     if len(few):
@@ -147,6 +152,27 @@ def _removals(whole: pd.DataFrame, removed: pd.DataFrame) -> str:
         changes = ["" if pd.isna(row.get(name)) else f"{row[name] - value:+.3f}" for name in names]
         rows.append([str(task), str(method), f"{value:.3f}", *changes])
     return _rows(["task", "method", "whole", *names], rows)
+
+
+def _drops(whole: pd.DataFrame, removed: pd.DataFrame, models: Sequence[str]) -> str:
+    """How much each model loses by removals, beside each other method on the same cells."""
+    before = _main(whole).set_index(["task", "method"])
+    clear = before["low"] > before["kind"].map({"classification": 0.5, "regression": 0.0})
+    after: Any = _main(removed).set_index(["task", "removed", "method"])["value"].unstack("method")
+    value: Any = before["value"].unstack("method").reindex(after.index.get_level_values("task"))
+    above: Any = clear.unstack("method").reindex(after.index.get_level_values("task")).to_numpy(bool)
+    lost = pd.DataFrame(value[after.columns].to_numpy() - after.to_numpy(), after.index, after.columns)
+    lost = lost.where(pd.DataFrame(above, after.index, value.columns)[after.columns])
+    rows = []
+    for model in models:
+        for other in lost.columns.drop(model):
+            both = lost[[model, other]].dropna()
+            if len(both):
+                own, its = both.mean()
+                smaller = f"{1 - own / its:.0%}" if its > 0 else "-"
+                cells = f"{len(both)} in {both.index.get_level_values('task').nunique()}"
+                rows.append([model, str(other), cells, f"{own:.3f}", f"{its:.3f}", smaller])
+    return _rows(["method", "beside", "cells in tasks", "its mean drop", "the other's", "smaller by"], rows)
 
 
 def _few(whole: pd.DataFrame, few: pd.DataFrame) -> str:

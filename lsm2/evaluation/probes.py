@@ -26,6 +26,7 @@ from .features import hand_made, hand_made_of_events, missingness
 from .probing import Features, Float, Rows, by_number_of_people, out_of_fold
 from .recordings import read_recordings
 from .tasks import TASKS, Task, shift
+from .tuned import tuned_out_of_fold
 
 if TYPE_CHECKING:
     from lsm2.model import Model
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 PERIODS = {"night": (0, 6), "morning": (6, 12), "afternoon": (12, 18), "evening": (18, 24)}
 """Hours of the day that are removed, one at a time."""
 HAND_MADE, MISSINGNESS, TIME, DUMMY = "hand-made", "missingness", "time of day", "dummy"
+SCRATCH = "from scratch"
 SIZES = (5, 10, 20)
 """Numbers of labelled people, beside all."""
 MOST_DAYS = 8
@@ -216,6 +218,7 @@ def evaluate_probes(
     tasks: Iterable[str] | None = None,
     removals: bool = True,
     few: bool = True,
+    finetune: bool = False,
     components: int | None = None,
     repeats: int = 5,
     seed: int = 0,
@@ -230,6 +233,8 @@ def evaluate_probes(
         tasks: Names of :data:`TASKS`; None for all that the config's sources allow.
         removals: Also score the probes on recordings from which periods or families were removed.
         few: Also fit probes on few people.
+        finetune: Also fine-tune the first model, and train its architecture from random weights, on each fold
+            of labels by participant (folds drawn once).
         components: Principal components that features are reduced to; None for none.
         repeats: How often folds are drawn for participants' labels (windows: once).
         seed: Of hours by which made-up clocks are moved, and of bootstraps.
@@ -255,7 +260,9 @@ def evaluate_probes(
             continue
         tables = features_of(labelled, models, labelled.removals() if removals else ())
         progress(f"{name}: features of {len(labelled.labels)} rows")
-        found, paired = _score_task(labelled, tables, tuple(models), few, components, repeats, seed, progress)
+        found, paired = _score_task(
+            labelled, tables, models, few, finetune, components, repeats, seed, progress
+        )
         rows += found
         differences += paired
     facts = {
@@ -273,8 +280,9 @@ def evaluate_probes(
 def _score_task(
     labelled: Labelled,
     tables: dict[str, Features],
-    models: tuple[str, ...],
+    models: Mapping[str, Model],
     few: bool,
+    finetune: bool,
     components: int | None,
     repeats: int,
     seed: int,
@@ -309,14 +317,28 @@ def _score_task(
         return drawn["all"]
 
     predictions = {DUMMY: scores.dummy(y, len(classes))}
+    outputs: dict[str, dict[str, Float]] = {}
     for model in models:
         tables[f"{model} + {HAND_MADE}"] = tables[model].beside(tables[HAND_MADE])
     for method, features in tables.items():
         out = out_of_fold(features, rows, repeats=repeats)
+        outputs[method] = out
+        progress(f"{task.name}: {method}")
+    own = set(models)
+    if finetune and task.level == "participant":
+        first, base = next(iter(models.items()))
+        removals = next(iter(tables.values())).removed
+        frames = {"": labelled.recordings} | {name: labelled.without(name) for name in removals}
+        for method, scratch in ((f"{first}, fine-tuned", False), (SCRATCH, True)):
+            outputs[method] = tuned_out_of_fold(
+                base, frames, labels, rows, classes, scratch=scratch, seed=seed
+            )
+            own.add(method)
+            progress(f"{task.name}: {method}")
+    for method, out in outputs.items():
         predictions[method] = out.pop("")
         for removed, predicted in out.items():
             score(method, predicted, removed=removed)
-        progress(f"{task.name}: {method}")
     drawn = {method: score(method, predicted) for method, predicted in predictions.items()}
     if few and task.level == "participant":
         sizes = tuple(size for size in SIZES if size <= 0.7 * len(names))
@@ -327,7 +349,7 @@ def _score_task(
         progress(f"{task.name}: few labels")
     paired = []
     for method, against in permutations(drawn, 2):
-        if method.split(" + ")[0] in models:
+        if method.split(" + ")[0] in own:
             which = {"task": task.name, "method": method, "against": against}
             for name, numbers in drawn[method].minus(drawn[against]).intervals().items():
                 paired.append(which | {"score": name} | numbers)
