@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _HINT = "the report needs plotly and jinja2: pip install 'lsm2[report]'"
+# Before anything is drawn, so that nothing jumps when the larger scripts have run.
+_SCRIPTED = "document.documentElement.classList.add('scripted')"
 _WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
@@ -43,7 +45,7 @@ def render_page(
     names = [channel.name.replace("_", " ") for channel in contents.channels]
     return _render(
         "page.html",
-        [_offline().get_plotlyjs(), _asset("report.js")],
+        [_SCRIPTED, _offline().get_plotlyjs(), _asset("report.js")],
         contents=contents,
         title=_title(contents.participant),
         first=_long(dates[0]),
@@ -185,11 +187,11 @@ def _long(date: Any) -> str:
 
 
 def _number(value: float) -> str:
-    """A number with three digits, or whole with separators from a thousand on.
+    """A number with three digits, from 1 to 10 four; whole with separators from a thousand on.
 
-    >>> _number(12345.6), _number(71.26), _number(0.3333)
-    ('12,346', '71.3', '0.333')
+    >>> _number(12345.6), _number(71.26), _number(1.0349), _number(0.3333)
+    ('12,346', '71.3', '1.035', '0.333')
     """
     if value != value:
         return "\N{EN DASH}"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{4 if 1 <= abs(value) < 10 else 3}g}"

@@ -12,7 +12,8 @@ import numpy as np
 from lsm2.figures.frames import label
 from lsm2.report.contents import Contents
 
-_RECORDED_DIGITS, _FILLED_DIGITS = 5, 3  # significant ones
+_DIGITS = 5  # significant ones of recorded values and of days
+_STEPS = 1000  # fills and bounds are rounded to a power of ten below this part of what a day's values span
 
 
 def pack_day(contents: Contents, day: int) -> str:
@@ -20,7 +21,8 @@ def pack_day(contents: Contents, day: int) -> str:
 
     ``values`` holds 1,440 numbers or nulls, recorded and filled; ``gaps`` the [start, end) minutes that are
     filled; ``lower`` and ``upper`` the bounds of those minutes only, one after the other. Channels without a
-    value are left out. Recorded numbers are rounded to 5 significant digits, filled ones to 3.
+    value are left out. Recorded numbers are rounded to 5 significant digits, filled ones to a thousandth of
+    the day's range: less than a screen shows.
     """
     channels = {}
     for number, channel in enumerate(contents.channels):
@@ -30,15 +32,14 @@ def pack_day(contents: Contents, day: int) -> str:
         if np.isnan(values).all():
             continue
         gap = ~recorded & ~np.isnan(values)
-        rounded = np.where(
-            recorded, significant(values, _RECORDED_DIGITS), significant(values, _FILLED_DIGITS)
-        )
+        bounds = [each[day, number][gap] for each in (contents.lower, contents.upper)]
+        places = _places(np.concatenate([values, *bounds]))
+        rounded = np.where(recorded, significant(values, _DIGITS), np.round(values.astype(float), places))
         edges = np.flatnonzero(np.diff(np.r_[False, gap, False]))
         parts: dict[str, Any] = {"values": _numbers(rounded), "gaps": edges.reshape(-1, 2).tolist()}
-        for name, bound in (("lower", contents.lower), ("upper", contents.upper)):
-            inside = bound[day, number][gap]
-            if len(inside) and not np.isnan(inside).all():
-                parts[name] = _numbers(significant(inside, _FILLED_DIGITS))
+        for name, inside in zip(("lower", "upper"), bounds, strict=True):
+            if not np.isnan(inside).all():
+                parts[name] = _numbers(np.round(inside.astype(float), places))
         channels[channel.name] = parts
     text = json.dumps(channels, separators=(",", ":"))
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
@@ -61,7 +62,7 @@ def facts(contents: Contents, interval: float | None) -> dict[str, Any]:
         ],
         "dates": contents.dates.astype(str).tolist(),
         "coverage": np.round(coverage, 3).tolist(),
-        "daily": [[_numbers(significant(one, 5)) for one in day] for day in contents.daily],
+        "daily": [[_numbers(significant(one, _DIGITS)) for one in day] for day in contents.daily],
         "points": None if contents.points is None else [_numbers(significant(p, 4)) for p in contents.points],
         "axes": list(contents.axes),
     }
@@ -77,6 +78,11 @@ def daily_title(contents: Contents, number: int) -> str:
     if channel.is_total:
         return f"{name}, total ({channel.unit.removesuffix('/min')})"
     return f"{name}, share of the day" if channel.kind == "binary" else f"{name}, mean ({channel.unit})"
+
+
+def _places(values: np.ndarray) -> int:
+    span = float(np.nanmax(values) - np.nanmin(values))
+    return int(np.ceil(-np.log10(span / _STEPS))) if span > 0 else 3
 
 
 def significant(values: np.ndarray, digits: int) -> np.ndarray:

@@ -12,7 +12,9 @@
   let range = [0, DAY]; // minutes shown
   let asked = 0; // a later question goes before an earlier answer
 
-  document.documentElement.classList.add("scripted");
+  if (!("DecompressionStream" in window)) {
+    by("day-status").textContent = "This browser cannot unpack the days: it takes one of 2023 or later.";
+  }
 
   const colours = () => {
     const style = getComputedStyle(document.documentElement);
@@ -24,8 +26,11 @@
     );
   };
   const text = (value) => String(value).replace(/&/g, "&amp;").replace(/</g, "&lt;");
-  const short = (value) =>
-    value === null ? "–" : Math.abs(value) >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(3));
+  const short = (value) => {
+    if (value === null) return "–";
+    const size = Math.abs(value);
+    return size >= 1000 ? Math.round(value).toLocaleString("en") : String(+value.toPrecision(size >= 1 && size < 10 ? 4 : 3));
+  };
   const share = (value) =>
     value > 0 && value < 0.005 ? "<1 %" : value < 1 && value >= 0.995 ? ">99 %" : `${Math.round(value * 100)} %`;
   const start = (day) => Date.parse(`${day}T00:00Z`);
@@ -152,6 +157,7 @@
     say(day, channels, shown);
     if (by("hours").open) drawHours(channels);
     chart.hidden = !shown.length;
+    chart.style.minHeight = "";
     if (!shown.length) return;
     const times = Array.from({ length: DAY }, (_, m) => start(day) + m * MINUTE);
     const height = 60 + 125 * shown.length;
@@ -337,7 +343,7 @@
     const layout = {
       ...frame(c), height: 420, margin: { l: 56, r: 12, t: 10, b: 48 }, dragmode: false, hovermode: "closest",
       xaxis: { ...axis(c), fixedrange: true, title: { text: text(facts.axes[0]), standoff: 8 } },
-      yaxis: { ...axis(c), fixedrange: true, title: { text: text(facts.axes[1]), standoff: 6 } },
+      yaxis: { ...axis(c), fixedrange: true, automargin: true, title: { text: text(facts.axes[1]), standoff: 10 } },
     };
     const trace = {
       type: "scatter", mode: "markers", x: facts.points.map((p) => p[0]), y: facts.points.map((p) => p[1]),
@@ -410,6 +416,8 @@
   let width = innerWidth;
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; again(); } });
 
-  const last = facts.coverage.findLastIndex((day) => day.some((one) => one > 0));
-  choose(facts.dates.at(last)).then(() => { document.documentElement.dataset.ready = "yes"; });
+  /* At first the latest day of which much was recorded. */
+  const shares = facts.coverage.map((day) => day.reduce((sum, one) => sum + one, 0));
+  const first = shares.findLastIndex((one) => one >= Math.max(...shares) / 2);
+  choose(facts.dates[first]).then(() => { document.documentElement.dataset.ready = "yes"; });
 })();
