@@ -125,7 +125,7 @@ def draw(browser: Any, path: Path, picture: Path) -> None:
     """A day of the report, light and zoomed to nothing, in few colours so that it stays small."""
     from PIL import Image
 
-    page = browser.new_page(viewport={"width": 1000, "height": 1240})
+    page = browser.new_page(viewport={"width": 1000, "height": 1560})
     page.goto(path.as_uri())
     page.select_option("#date", PICTURE_DAY)
     page.wait_for_selector(f"#day-chart[data-date='{PICTURE_DAY}'] .main-svg", timeout=120_000)

@@ -176,7 +176,7 @@
       const own = dayTraces(channel, channels[channel.name], times, place, c);
       traces.push(...own.traces);
       layout[`yaxis${number ? number + 1 : ""}`] = {
-        ...axis(c), range: own.span, fixedrange: true, nticks: 4, domain: domain(number, shown.length, 24 / height),
+        ...axis(c), range: own.span, fixedrange: true, nticks: 6, domain: domain(number, shown.length, 24 / height),
       };
       layout.annotations.push(heading(channel, c, place, channel.title));
     });
