@@ -62,7 +62,7 @@ def embedding_map(
     >>> dates = pd.date_range("2024-03-01", periods=6, name="date")
     >>> numbers = np.random.default_rng(0).normal(size=(6, 4))
     >>> embeddings = pd.DataFrame(numbers, index=dates, columns=["e0", "e1", "e2", "e3"])
-    >>> free = pd.Series(dates.weekday > 4, index=dates, name="weekend")
+    >>> free = pd.Series(dates.day_of_week > 4, index=dates, name="weekend")
     >>> figure = embedding_map(embeddings, free)
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['False (4)', 'True (2)']
