@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         read_samsung,
         read_table,
     )
+    from lsm2.report import write_report
     from lsm2.simulation import simulate
     from lsm2.training.finetune import finetune
 
@@ -59,6 +60,7 @@ __all__ = [
     "read_table",
     "reconstruct",
     "simulate",
+    "write_report",
 ]
 
 _HOME = {
@@ -87,6 +89,7 @@ _HOME = {
     "predict": "lsm2.probe",
     "Probe": "lsm2.probe",
     "reconstruct": "lsm2.api",
+    "write_report": "lsm2.report",
 }
 
 

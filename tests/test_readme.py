@@ -18,6 +18,7 @@ from tests.dense import write_release
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 PROBES = (ROOT / "docs" / "probes.md").read_text()
+REPORT = (ROOT / "docs" / "report.md").read_text()
 
 
 def blocks(language: str, page: str = README) -> list[str]:
@@ -91,8 +92,33 @@ def test_the_commands_of_the_guide_to_probes_run(tmp_path: Path, monkeypatch: py
         assert main(words) == 0, words
 
 
+def test_the_guide_to_reports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks("python", REPORT):
+        exec(block, names)
+    assert {"filled", "embeddings"} <= set(names)
+    recording = lsm2.simulate(participants=1, days=1)[["heart_rate"]].rename(index={"simulated-1": "P-07"})
+    write_table(recording, tmp_path / "recording.parquet")
+    assert len(commands(REPORT)) == 4
+    for words in commands(REPORT):
+        assert main(words) == 0, words
+    assert (tmp_path / "report.html").is_file() and (tmp_path / "reports" / "P-07.html").is_file()
+
+
 def test_there_are_commands() -> None:
-    known = {"embed", "reconstruct", "coverage", "info", "demo", "import", "evaluate", "fit-probe", "predict"}
+    known = {
+        "embed",
+        "reconstruct",
+        "coverage",
+        "info",
+        "demo",
+        "import",
+        "evaluate",
+        "fit-probe",
+        "predict",
+        "report",
+    }
     assert {words[0] for words in commands()} == known
 
 

@@ -34,6 +34,7 @@ def test_it_holds_weights_configs_licences_and_types(wheel: Path) -> None:
         metadata = archive.read(next(name for name in names if name.endswith("METADATA"))).decode()
     assert {
         "lsm2/py.typed",
+        *(f"lsm2/report/templates/{name}" for name in ("page.html", "index.html", "report.css", "report.js")),
         *(f"lsm2/training/{name}.json" for name in SHIPPED),
         *(
             f"lsm2/weights/{name}/{file}"

@@ -1,5 +1,5 @@
 """The command line: ``embed``, ``reconstruct``, ``coverage``, ``info``, ``pretrain``, ``demo``,
-``calibrate``, ``evaluate``, ``import``, ``fit-probe``, ``predict``.
+``calibrate``, ``evaluate``, ``import``, ``fit-probe``, ``predict``, ``report``.
 
 Exit codes: 0 done, 2 something the user can mend (one line on stderr says what), 130 interrupted. Heavy
 imports stand inside the commands, so that ``lsm2 --help`` answers at once.
@@ -15,10 +15,10 @@ from typing import Any
 
 import typer
 
-from lsm2.cli import calibrate, commands, evaluate, imports, probes
+from lsm2.cli import calibrate, commands, evaluate, imports, probes, report
 from lsm2.cli.app import app
 
-__all__ = ["app", "calibrate", "commands", "evaluate", "imports", "main", "probes"]
+__all__ = ["app", "calibrate", "commands", "evaluate", "imports", "main", "probes", "report"]
 
 
 # What messages say to callers of the functions, in the words of the command line.
@@ -43,6 +43,7 @@ _OPTIONS = {
     "level='window'": "--level window",
     "label='...'": "--label ...",
     "no tz= is given": "no --tz is given",
+    "people=['...']": "--person ID",
 }
 
 

@@ -147,7 +147,7 @@ def reconstruct(
     more = None if history is None else read_recording(history, output, participant, timestamp)
     filled = lsm2.reconstruct(
         data,
-        channels=_channels(channels),
+        channels=read_channels(channels),
         point=point,
         grid=grid,
         max_gap=max_gap,
@@ -252,5 +252,6 @@ def demo(
         typer.echo(line)
 
 
-def _channels(given: str | None) -> str | list[str] | None:
+def read_channels(given: str | None) -> str | list[str] | None:
+    """Read ``--channels``: all, or names with commas."""
     return given if given is None or given == "all" else [name.strip() for name in given.split(",")]

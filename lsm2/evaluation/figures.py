@@ -44,19 +44,23 @@ def draw_all(summary: pd.DataFrame, *, judged: Sequence[str] = ()) -> dict[str, 
     Returns:
         File name without ending -> matplotlib Figure, made without pyplot.
     """
+    horizons = {f"next {minutes} min": float(minutes) for minutes in HORIZONS}
+    label = "minutes after the last one seen"
+    figures: dict[str, Figure | None] = {}
+    for error in ("mse", "mae"):
+        figures[f"gap-length-{error}"] = error_by_length(summary, error, judged=judged)
+    for error in ("mse", "mae"):
+        figures[f"extrapolation-{error}"] = error_by_minutes(
+            summary, horizons, error, label=label, judged=judged
+        )
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def error_by_length(summary: pd.DataFrame, error: str, *, judged: Sequence[str] = ()) -> Figure | None:
+    """Draw an error against the length of gaps; see :func:`error_by_minutes`."""
     lengths = {name: each.minutes for name, each in PROTOCOLS.items() if each.minutes is not None}
     del lengths["short gaps, one channel"]  # stands at the same length as those of all channels
-    horizons = {f"next {minutes} min": float(minutes) for minutes in HORIZONS}
-    figures = {}
-    for name, minutes, label in (
-        ("gap-length", lengths, "gap, minutes (the first: 1 to 9)"),
-        ("extrapolation", horizons, "minutes after the last one seen"),
-    ):
-        for error in ("mse", "mae"):
-            figure = error_by_minutes(summary, minutes, error, label=label, judged=judged)
-            if figure is not None:
-                figures[f"{name}-{error}"] = figure
-    return figures
+    return error_by_minutes(summary, lengths, error, label="gap, minutes (the first: 1 to 9)", judged=judged)
 
 
 def error_by_minutes(
@@ -92,7 +96,8 @@ def error_by_minutes(
     for axes, channel in zip(panels, channels, strict=False):
         _panel(axes, rows[rows["channel"] == channel], minutes, error, styles, judged)
         people = int(rows.loc[rows["channel"] == channel, "people"].max())
-        axes.set_title(f"{channel.replace('_', ' ')} ({people} people)", fontsize=9)
+        unit = f", {CHANNELS[channel].unit}" if error == "mae" else ""
+        axes.set_title(f"{channel.replace('_', ' ')}{unit} ({people} people)", fontsize=9)
     for axes in panels[len(channels) :]:
         axes.set_visible(False)
     handles = {

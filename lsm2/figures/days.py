@@ -1,8 +1,7 @@
-"""Pictures: a day or a week of a recording, observed against filled."""
+"""A day or a week of a recording, observed against filled."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -10,14 +9,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lsm2.channels import CHANNELS, Channel, Schema
-from lsm2.days import Days, read_days
+from lsm2.channels import Channel, Schema
+from lsm2.figures.frames import Filled, check_person, label, names, read_filled, shown, who
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 # Dark against light, so that the three stay apart in black and white and to colour-blind eyes.
-_OBSERVED, _FILLED, _MISSING = "#000000", "#d55e00", "#e6e6e6"
+_OBSERVED, _FILLED, _BAND, _MISSING = "#000000", "#d55e00", "#fdd9bd", "#e6e6e6"
 _GAP = 15  # minutes; shorter ones are hard to see
 
 
@@ -39,7 +38,7 @@ def day(
 
     Args:
         data: The recording, in any form that `lsm2.reconstruct` takes.
-        filled: What `lsm2.reconstruct` returned for it.
+        filled: What `lsm2.reconstruct` returned for it; with ``interval=``, its bounds are drawn too.
         person: The participant to draw. By default the one of the day that is drawn.
         date: The calendar day. By default the one with most to show: many gaps of a quarter of an hour in
             much that was observed.
@@ -65,15 +64,14 @@ def day(
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['heart rate\\n(beats/min)']
     """
-    before, after = _read(data, filled, schema, columns, units, tz, participant, timestamp)
-    row, answer = _choose(before, after, person, date)
-    who, when = before.participants[before.person[row]], before.date[row]
-    observed, complete = before.values[row], after.values[answer]
-    figure, panels = _panels(before.schema, channels, observed, complete)
+    read = _read(data, filled, schema, columns, units, tz, participant, timestamp)
+    before = read.before
+    wanted = names(before)[[_choose(read, person, date)]]
+    figure, panels = _panels(before.schema, channels, [values[0] for values in read.values(wanted)])
     panels[-1].set_xlim(0, 24)
     panels[-1].set_xticks(range(0, 25, 3))
     panels[-1].set_xlabel("hour of the day")
-    _title(figure, panels, f"{_who(before, who)}{when}")
+    _title(figure, panels, f"{who(before, wanted[0][0])}{wanted[0][1]:%Y-%m-%d}")
     return figure
 
 
@@ -95,7 +93,7 @@ def week(
 
     Args:
         data: The recording, in any form that `lsm2.reconstruct` takes.
-        filled: What `lsm2.reconstruct` returned for it.
+        filled: What `lsm2.reconstruct` returned for it; with ``interval=``, its bounds are drawn too.
         person: The participant to draw. By default the first.
         start: The first calendar day. By default the person's first.
         channels: Canonical names of the channels to draw. By default all that `filled` holds in that week.
@@ -119,25 +117,26 @@ def week(
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['heart rate\\n(beats/min)']
     """
-    before, after = _read(data, filled, schema, columns, units, tz, participant, timestamp)
+    read = _read(data, filled, schema, columns, units, tz, participant, timestamp)
+    before = read.before
     if person is not None:
-        _check_person(before, person)
-    who = before.participants[0] if person is None else person
-    own = np.flatnonzero(before.person == before.participants.get_loc(who))
+        check_person(before, person)
+    one = before.participants[0] if person is None else person
+    own = np.flatnonzero(before.person == before.participants.get_loc(one))
     first = before.date[own[0]] if start is None else np.datetime64(pd.Timestamp(start).date(), "D")
-    week_days = pd.MultiIndex.from_arrays([[who] * 7, first + np.arange(7)])
-    observed, complete = (_joined(days, week_days) for days in (before, after))
-    if np.isnan(complete).all():
+    wanted = pd.MultiIndex.from_arrays([[one] * 7, first + np.arange(7)])
+    values = [_joined(days) for days in read.values(wanted)]
+    if np.isnan(values[1]).all():
         raise ValueError(
-            f"nothing to draw of participant {who!r} from {first} on: `filled` holds no day of that week"
+            f"nothing to draw of participant {one!r} from {first} on: `filled` holds no day of that week"
         )
-    figure, panels = _panels(before.schema, channels, observed, complete)
+    figure, panels = _panels(before.schema, channels, values)
     panels[-1].set_xlim(0, 7 * 24)
     panels[-1].set_xticks(range(0, 7 * 24, 24))
     panels[-1].set_xticklabels([f"{pd.Timestamp(date):%a %d %b}" for date in first + np.arange(7)], ha="left")
     for axes in panels:
         axes.grid(axis="x", color=_MISSING, lw=0.8)
-    _title(figure, panels, f"{_who(before, who)}week from {first}")
+    _title(figure, panels, f"{who(before, one)}week from {first}")
     return figure
 
 
@@ -150,64 +149,55 @@ def _read(
     tz: Any,
     participant: str,
     timestamp: str,
-) -> tuple[Days, Days]:
-    schema = schema or Schema.from_names(CHANNELS)
-    options: dict[str, Any] = {
-        "columns": columns,
-        "units": units,
-        "tz": tz,
-        "participant": participant,
-        "timestamp": timestamp,
-        "keep_zeros": True,
-    }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what reading warns of, `reconstruct` has said
-        return read_days(data, schema, **options), read_days(filled, schema, **options)
+) -> Filled:
+    return read_filled(
+        data,
+        filled,
+        schema,
+        columns=columns,
+        units=units,
+        tz=tz,
+        participant=participant,
+        timestamp=timestamp,
+    )
 
 
-def _joined(days: Days, wanted: pd.MultiIndex) -> np.ndarray:
-    """Values (channels, days * 1440) of the days wanted, NaN where one is not there."""
-    rows = _names(days).get_indexer(wanted)
-    values = np.full((len(wanted), *days.values.shape[1:]), np.nan, np.float32)
-    values[rows >= 0] = days.values[rows[rows >= 0]]
+def _joined(values: np.ndarray) -> np.ndarray:
+    """Values (channels, days * 1440) of days (days, channels, 1440)."""
     return values.transpose(1, 0, 2).reshape(values.shape[1], -1)
 
 
 def _panels(
-    schema: Schema, channels: Iterable[str] | None, observed: np.ndarray, complete: np.ndarray
+    schema: Schema, channels: Iterable[str] | None, values: list[np.ndarray]
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel for each channel shown, of values (channels, minutes)."""
-    shown = _shown(schema, channels, ~np.isnan(complete).all(axis=1))
-    figure = Figure(figsize=(9.0, 1.0 + 1.35 * len(shown)), layout="constrained")
-    panels = list(figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0])
-    for axes, position in zip(panels, shown, strict=True):
-        _panel(axes, schema.channels[position], observed[position], complete[position])
-    missing = (np.isnan(observed[shown]) & ~np.isnan(complete[shown])).mean()
+    """A panel for each channel shown, of observed, filled, lower and upper values (channels, minutes)."""
+    observed, complete, *_ = values
+    positions = shown(schema, channels, ~np.isnan(complete).all(axis=1), "`filled`")
+    figure = Figure(figsize=(9.0, 1.0 + 1.35 * len(positions)), layout="constrained")
+    panels = list(figure.subplots(len(positions), 1, sharex=True, squeeze=False)[:, 0])
+    for axes, position in zip(panels, positions, strict=True):
+        _panel(axes, schema.channels[position], *(each[position] for each in values))
+    missing = (np.isnan(observed[positions]) & ~np.isnan(complete[positions])).mean()
     figure.suptitle(f"{missing:.0%} not recorded, filled by the model", fontsize=11)
     return figure, panels
 
 
 def _title(figure: Figure, panels: list[Axes], what: str) -> None:
     figure.suptitle(f"{what}: {figure.get_suptitle()}", fontsize=11)
-    handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    handles = {
+        text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False, fontsize=9
+    )
 
 
-def _who(days: Days, person: Any) -> str:
-    return f"participant {person}, " if days.origin.keyed else ""
-
-
-def _check_person(days: Days, person: Any) -> None:
-    if person not in days.participants:
-        known = ", ".join(map(repr, days.participants[:10]))
-        raise ValueError(f"participant {person!r} is not in the recording, which holds {known}")
-
-
-def _choose(before: Days, after: Days, person: Any, date: Any) -> tuple[int, int]:
-    """Return where, in both, the day asked for stands, or the one with most to show among those asked for."""
+def _choose(read: Filled, person: Any, date: Any) -> int:
+    """Return the day asked for, or the one with most to show among those asked for."""
+    before, after = read.before, read.after
     if person is not None:
-        _check_person(before, person)
-    answer = _names(after).get_indexer(_names(before))  # (days,), -1 where `filled` lacks the day
+        check_person(before, person)
+    answer = names(after).get_indexer(names(before))  # (days,), -1 where `filled` lacks the day
     asked = answer >= 0
     if person is not None:
         asked &= before.person == before.participants.get_loc(person)
@@ -221,8 +211,7 @@ def _choose(before: Days, after: Days, person: Any, date: Any) -> tuple[int, int
         )
     observed, complete = before.observed[rows], after.observed[answer[rows]]  # (days, channels, 1440)
     gaps = _count_runs(complete & ~observed, _GAP).sum(axis=1)
-    best = rows[np.argmax((gaps + 0.5) * observed.mean(axis=(1, 2)))]
-    return int(best), int(answer[best])
+    return int(rows[np.argmax((gaps + 0.5) * observed.mean(axis=(1, 2)))])
 
 
 def _count_runs(marks: np.ndarray, length: int) -> np.ndarray:
@@ -233,24 +222,14 @@ def _count_runs(marks: np.ndarray, length: int) -> np.ndarray:
     return runs
 
 
-def _names(days: Days) -> pd.MultiIndex:
-    return pd.MultiIndex.from_arrays([days.participants[days.person], days.date])
-
-
-def _shown(schema: Schema, channels: Iterable[str] | None, present: np.ndarray) -> list[int]:
-    if channels is None:
-        return [int(position) for position in np.flatnonzero(present)]
-    wanted = [channels] if isinstance(channels, str) else list(channels)
-    positions = [schema.index(name) for name in wanted]
-    absent = [name for name, position in zip(wanted, positions, strict=True) if not present[position]]
-    if absent:
-        raise ValueError(
-            f"`filled` holds no value of {', '.join(absent)} on this day; drop it from channels="
-        )
-    return positions
-
-
-def _panel(axes: Axes, channel: Channel, observed: np.ndarray, complete: np.ndarray) -> None:
+def _panel(
+    axes: Axes,
+    channel: Channel,
+    observed: np.ndarray,
+    complete: np.ndarray,
+    lower: np.ndarray,
+    upper: np.ndarray,
+) -> None:
     hours = np.arange(len(observed)) / 60
     missing = np.isnan(observed)
     beside = missing.copy()  # a fill is drawn up to the recorded minutes beside it
@@ -268,10 +247,20 @@ def _panel(axes: Axes, channel: Channel, observed: np.ndarray, complete: np.ndar
         lw=0,
         label="not recorded",
     )
+    if not np.isnan(lower).all():
+        axes.fill_between(
+            hours,
+            lower,
+            upper,
+            where=beside,
+            facecolor=_BAND,
+            edgecolor=_FILLED,
+            lw=0.6,
+            label="interval",
+        )
     axes.plot(hours, observed, color=_OBSERVED, lw=0.8, label="recorded")
     axes.plot(hours[alone], observed[alone], color=_OBSERVED, ls="", marker=".", ms=2.5, zorder=3)
     axes.plot(hours, np.where(beside, complete, np.nan), color=_FILLED, lw=1.4, label="filled")
-    unit = "probability" if channel.kind == "binary" else channel.unit
-    axes.set_ylabel(f"{channel.name.replace('_', ' ')}\n({unit})", fontsize=9)
+    axes.set_ylabel(label(channel), fontsize=9)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
