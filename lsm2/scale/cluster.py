@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,12 +36,13 @@ def run_on_ray(
     except ImportError as error:
         raise ImportError("engine='ray' needs Ray Data: pip install 'lsm2[ray]'") from error
     if not ray.is_initialized():
-        ray.init(num_cpus=workers)
+        ray.init(num_cpus=None if os.environ.get("RAY_ADDRESS") else workers)
     free = ray.cluster_resources().get("GPU" if gpu else "CPU", 1)
     count = min(workers or int(free), len(parts))
     items = ray.data.from_items(
         [{"part": pickle.dumps(part)} for part in parts], override_num_blocks=len(parts)
     )
+    items.context.enable_progress_bars = False
     done = items.map_batches(
         _RayWorker,
         fn_constructor_args=(work,),
@@ -80,6 +83,7 @@ def run_on_spark(
         raise ImportError("engine='spark' needs PySpark and Java: pip install 'lsm2[spark]'") from error
     spark = SparkSession.getActiveSession()
     if spark is None:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # A local session gives up at the first failure unless it is told how many it may have.
         spark = SparkSession.builder.master(f"local[{workers or '*'},4]").appName("lsm2").getOrCreate()
     items = spark.createDataFrame([(bytearray(pickle.dumps(part)),) for part in parts], "part binary")

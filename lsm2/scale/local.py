@@ -101,7 +101,7 @@ class _Lane:
                 )
 
     def close(self) -> None:
-        self.executor.shutdown(wait=False, kill_workers=True)
+        self.executor.shutdown(wait=True, kill_workers=True)
 
 
 def _begin(work: Callable[[Any], Any], parent: int) -> None:
