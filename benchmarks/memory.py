@@ -4,8 +4,8 @@
 
 Writes simulated recordings of ten days a person (five channels; twenty people, again and again under other
 names, with values shifted a little) in row groups that end within people, then computes them in a process of
-its own, which writes its output as it comes. Prints a line of JSON and a Markdown table: peak resident memory,
-and days a second.
+its own, which writes its output as it comes. Prints a line of JSON and a Markdown table: peak resident
+memory and days a second.
 """
 
 from __future__ import annotations
@@ -114,9 +114,11 @@ def main() -> None:
     print("| task | precision | days | input | output | days / s | memory before | peak memory |")
     print("|---|---|---|---|---|---|---|---|")
     for row in rows:
+        sizes = f"{row['input_mb']} MB | {row['output_mb']} MB"
+        memory = f"{row['mb_before']} MB | {row['peak_mb']} MB"
         print(
-            f"| `{row['task']}` | {row['precision']} | {row['days']:,} | {row['input_mb']} MB "
-            f"| {row['output_mb']} MB | {row['days_per_second']} | {row['mb_before']} MB | {row['peak_mb']} MB |"
+            f"| `{row['task']}` | {row['precision']} | {row['days']:,} | {sizes} "
+            f"| {row['days_per_second']} | {memory} |"
         )
     return None
 

@@ -143,7 +143,7 @@ def test_samples_and_events_come_in_the_order_of_a_frame(
 ) -> None:
     monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
     people = recording.index.levels[0]  # type: ignore[attr-defined]
-    start = pd.date_range("2024-03-04 09:00", periods=9, freq="h")
+    start = pd.Timestamp("2024-03-04 09:00") + pd.to_timedelta(range(9), unit="h")
     ids = [*people[::-1], "a stranger", people[0], people[2]]
     events = pd.DataFrame({"participant_id": ids, "start": start, "end": start + pd.Timedelta("30min")})
     model = tiny_model()
@@ -383,9 +383,8 @@ def test_a_poisoned_participant_is_named_and_the_others_are_finished(
         lsm2.embed(cohort, model=checkpoint)
 
 
-def test_a_worker_that_always_dies_is_reported(
-    cohort: Path, recording: pd.DataFrame, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.slow
+def test_a_worker_that_always_dies_is_reported() -> None:
     from lsm2.scale.local import spread
 
     answers = spread([_die_of_three] * 2, range(5), lambda item, error: f"{item}: {error}")
