@@ -224,6 +224,16 @@ def test_a_partition_is_frame_in_frame_out_and_pickles(recording: pd.DataFrame, 
     pd.testing.assert_frame_equal(filled, model.reconstruct(recording).reset_index(), atol=1e-4)
 
 
+def test_a_partition_puts_batches_together(recording: pd.DataFrame) -> None:
+    embed = EmbedPartition(tiny_model())
+    table = recording.reset_index()
+    batches = [table.iloc[first : first + 1300] for first in range(0, len(table), 1300)]
+    found = pd.concat(embed.map(batches), ignore_index=True)
+    pd.testing.assert_frame_equal(found, embed(table), atol=1e-5)
+    with pytest.raises(ValueError, match="participant 'simulated-1' comes back after others"):
+        list(embed.map([*batches, table.iloc[:10]]))
+
+
 # ------------------------------------------------------------------ processes
 
 

@@ -119,12 +119,14 @@ def test_the_callable_goes_into_a_pipeline_of_ones_own(engine: str, recording: p
 
         spark = SparkSession.getActiveSession()
         assert spark is not None
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", "1000")  # people span batches
         columns = ", ".join(f"e{i} float" for i in range(192))
         data = spark.createDataFrame(frame)
         embed = EmbedPartition("lsm2-small", threads=1)
         found = (
-            data.groupby("participant_id")
-            .applyInPandas(embed.__call__, f"participant_id string, date timestamp, {columns}")
+            data.repartition(2, "participant_id")
+            .sortWithinPartitions("participant_id", "timestamp")
+            .mapInPandas(embed.map, f"participant_id string, date timestamp, {columns}")
             .toPandas()
         )
     found = found.sort_values(["participant_id", "date"], ignore_index=True)

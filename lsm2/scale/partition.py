@@ -119,8 +119,35 @@ class Partition:
         return self.table(frame).reset_index()
 
     def map(self, frames: Iterable[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-        """Answer frames one by one, as ``mapInPandas`` of Spark asks for."""
-        return map(self, frames)
+        """Answer batches of rows, as ``mapInPandas`` of Spark gives them: a participant may span batches.
+
+        Raises:
+            ValueError: A participant comes back after others: the rows are not sorted by participant.
+        """
+        label = self.options.get("participant", PARTICIPANT)
+        held: list[pd.DataFrame] = []  # of the participant whose rows may go on
+        whose: Any = None
+        done: set[Any] = set()
+        for frame in frames:
+            ids, _ = raw_keys(frame, participant=label, timestamp=self.options.get("timestamp", TIMESTAMP))
+            if ids is None or len(ids) == 0:
+                held.append(frame)
+                continue
+            changes = np.flatnonzero(np.asarray(ids[1:] != ids[:-1])) + 1
+            for start, stop in zip([0, *changes], [*changes, len(ids)], strict=True):
+                if ids[start] in done:
+                    raise ValueError(
+                        f"participant {ids[start]!r} comes back after others: sort the rows by participant, "
+                        "on Spark by repartition(...).sortWithinPartitions(...)"
+                    )
+                if held and ids[start] != whose:
+                    yield self(pd.concat(held))
+                    done.add(whose)
+                    held = []
+                whose = ids[start]
+                held.append(frame.iloc[start:stop])
+        if held:
+            yield self(pd.concat(held))
 
     def __getstate__(self) -> dict[str, Any]:
         if not isinstance(self.source, Model):
