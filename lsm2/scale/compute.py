@@ -147,14 +147,20 @@ def join_attrs(parts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
     return result
 
 
-def warn_once(messages: Iterable[str]) -> None:
-    """Warn once of what several parts said alike, but for their numbers."""
-    kinds: dict[str, list[str]] = {}
-    for message in messages:
-        kinds.setdefault(re.sub(r"[\d.]+", "#", message), []).append(message)
+def warn_once(trial: Iterable[str], parts: Iterable[str] = (), stacklevel: int = 5) -> None:
+    """Warn once of what the trial without rows said, and of what parts said alike but for their numbers."""
+    kinds: dict[str, list[str]] = {_kind(message): [message] for message in trial}
+    known = set(kinds)
+    for message in parts:
+        if _kind(message) not in known:
+            kinds.setdefault(_kind(message), []).append(message)
     for alike in kinds.values():
         more = f" (and the like in {len(alike) - 1} other parts)" if len(alike) > 1 else ""
-        warnings.warn(alike[0] + more, UserWarning, stacklevel=4)
+        warnings.warn(alike[0] + more, UserWarning, stacklevel=stacklevel)
+
+
+def _kind(message: str) -> str:
+    return re.sub(r"[\d.]+", "#", message)
 
 
 def row_counts(table: pd.DataFrame, people: Iterable[Any]) -> Iterator[tuple[Any, int]]:

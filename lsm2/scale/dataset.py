@@ -201,14 +201,14 @@ def _dataset(
         reports = store.reports(len(plan.parts))
         errors = {one: message for report in reports for one, message in report["errors"]}
         store.write_errors(errors)
-    warn_once(heard + [message for report in reports for message in report["warnings"]])
+    warn_once(heard, [message for report in reports for message in report["warnings"]], stacklevel=4)
     if errors:
         done = len(plan.people) - len(errors)
         note = f". The other {done} of {len(plan.people)} are done; {output / ERRORS} lists who failed."
         error = PartitionError(errors, note)
         if on_error == "raise":
             raise error
-        warn_once([str(error)])
+        warn_once([str(error)], stacklevel=4)
     return summarise(reports, [store.path(number).name for number in range(len(plan.parts))])
 
 

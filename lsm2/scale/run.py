@@ -13,7 +13,7 @@ import pandas as pd
 
 from lsm2.days import PARTICIPANT, find_key
 from lsm2.model import Model
-from lsm2.scale.compute import Outcome, PartitionError, compute, divide, join, warn_once
+from lsm2.scale.compute import Outcome, PartitionError, compute, divide, heard_table, join, warn_once
 from lsm2.scale.job import (
     PARTITIONS,
     Place,
@@ -80,14 +80,14 @@ def _from_frame(
     singles = divide(data, partition.options, 0)
     if len(singles) == 1:  # a single participant is one piece of work
         return partition.on(crew[0][0], None).model_answer(data, progress=progress)
-    partition.table(data.iloc[:0])  # bad options fail here, at once
+    heard: list[str] = []
+    heard_table(partition, data.iloc[:0], heard)  # bad options fail here, at once
     days = sum(max(len(frame) / 1440, 1) for _, frame in singles)
     pieces = divide(data, partition.options, min(max(days / (_PIECES_A_WORKER * len(crew)), 1), PART_DAYS))
     work = [partial(_compute, partition.on(*place)) for place in crew[: len(pieces)]]
-    heard: list[str] = []
     with closing(spread(work, pieces, _died)) as answers:
-        tables = _gather(shown(answers, len(pieces), progress, partition.method), heard)
-    warn_once(heard)
+        tables, said = _gather(shown(answers, len(pieces), progress, partition.method))
+    warn_once(heard, said)
     return _in_order(partition, tables, [people for people, _ in pieces], data.iloc[:0])
 
 
@@ -105,8 +105,8 @@ def _from_files(
     """Answer files part by part, and hold the answers."""
     job, heard = make_job(partition, plan, PART_DAYS)
     with closing(outcomes(job, plan.parts, crew)) as answers:
-        tables = _gather(shown(answers, len(plan.parts), progress, partition.method), heard)
-    warn_once(heard)
+        tables, said = _gather(shown(answers, len(plan.parts), progress, partition.method))
+    warn_once(heard, said)
     people = [part.people for part in plan.parts]
     return _in_order(partition, tables or [job.empty], people, plan.empty())
 
@@ -119,7 +119,7 @@ def _to_file(
         raise ValueError(f"{output}: output= of files ends in {' or '.join(PARQUET)}")
     if any(output.exists() and output.samefile(name) for name in plan.files):
         raise ValueError(f"{output}: is read here; choose another name for the output")
-    store = Store(output.with_name(f".{output.name}.parts"))
+    store = Store(output.absolute().with_name(f".{output.name}.parts"))
     job, heard = make_job(partition, plan, PART_DAYS, store)
     count = len(plan.parts)
     try:
@@ -135,7 +135,7 @@ def _to_file(
     except BaseException:
         store.discard_if_nothing_is_done()
         raise
-    warn_once(heard + [message for report in reports for message in report["warnings"]])
+    warn_once(heard, [message for report in reports for message in report["warnings"]])
     return summarise(reports, [output.name] * count)
 
 
@@ -149,15 +149,15 @@ def _check_output(output: Path) -> None:
         )
 
 
-def _gather(answers: Iterable[Outcome], heard: list[str]) -> list[pd.DataFrame]:
-    """Join each outcome's tables; the first error ends all."""
-    tables = []
+def _gather(answers: Iterable[Outcome]) -> tuple[list[pd.DataFrame], list[str]]:
+    """Each outcome's table, and all warnings; the first error ends all."""
+    tables, warnings = [], []
     for outcome in answers:
         if outcome.errors:
             raise PartitionError(outcome.errors)
-        heard += outcome.warnings
+        warnings += outcome.warnings
         tables.append(join(outcome.tables))
-    return tables
+    return tables, warnings
 
 
 def _in_order(
