@@ -40,7 +40,7 @@ def spread(
     lanes = [_Lane(one) for one in work]
     queue = enumerate(items)
     done: dict[int, Answer] = {}
-    turn = 0
+    turn, idle = 0, False
     try:
         while True:
             for lane in lanes:
@@ -48,6 +48,7 @@ def spread(
                     lane.submit(*item)
             busy = [lane.future for lane in lanes if lane.future is not None]
             if not busy:
+                idle = True
                 return
             wait(busy, return_when=FIRST_COMPLETED)
             for lane in lanes:
@@ -58,7 +59,7 @@ def spread(
                 turn += 1
     finally:
         for lane in lanes:
-            lane.close()
+            lane.close(kill=not idle)
 
 
 class _Lane:
@@ -90,7 +91,7 @@ class _Lane:
         try:
             done[self.number] = future.result()
         except BrokenProcessPool as error:
-            self.close()
+            self.close(kill=True)
             self.executor = self._start()
             if self.attempts < _ATTEMPTS:
                 self.submit(self.number, self.item, self.attempts + 1)
@@ -100,8 +101,8 @@ class _Lane:
                     self.item, WorkerDied(f"its worker process died {_ATTEMPTS} times ({reason})")
                 )
 
-    def close(self) -> None:
-        self.executor.shutdown(wait=True, kill_workers=True)
+    def close(self, *, kill: bool) -> None:
+        self.executor.shutdown(wait=True, kill_workers=kill)
 
 
 def _begin(work: Callable[[Any], Any], parent: int) -> None:
