@@ -30,7 +30,7 @@ from lsm2.scale.plan import Plan, find_files
 from lsm2.scale.store import Store, summarise
 from lsm2.tables import PARQUET, read_table, write_table
 
-PART_DAYS = 256
+PART_DAYS = 128
 _PIECES_A_WORKER = 4
 Piece = tuple[list[Any], pd.DataFrame]
 """Participants and their frame."""
