@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lsm2.aim.blocks import Attention, Block, CrossAttention, Stack
+from lsm2.aim.blocks import Attention, Block, Stack
 from lsm2.aim.model import AIM
 from lsm2.aim.packing import Layout
 
@@ -101,7 +101,6 @@ class _Block:
         if isinstance(attention, Attention):
             self.qkv = Linear(attention.qkv, precision)
         else:
-            attention = cast(CrossAttention, attention)
             self.q, self.kv = Linear(attention.q, precision), Linear(attention.kv, precision)
         self.proj = Linear(attention.proj, precision)
         up, _, _, down, _ = block.mlp  # GELU between, dropout does nothing here
