@@ -239,7 +239,7 @@ def test_a_partition_is_frame_in_frame_out_and_pickles(recording: pd.DataFrame, 
         pd.testing.assert_frame_equal(table, model.embed(recording, level="hour").reset_index(), atol=1e-5)
         assert embed.model is embed.model  # loaded once
     fill = pickle.loads(pickle.dumps(ReconstructPartition(model)))
-    (filled,) = fill.map([recording])
+    filled = pd.concat(fill.map([recording]), ignore_index=True)
     pd.testing.assert_frame_equal(filled, model.reconstruct(recording).reset_index(), atol=1e-4)
 
 
@@ -277,7 +277,9 @@ def test_an_error_in_a_worker_names_the_participant(recording: pd.DataFrame, che
 
 BUSY = """
 import lsm2
-lsm2.embed(lsm2.simulate(participants=8, days=60), workers=2, model={checkpoint!r}, level="token")
+recording = lsm2.simulate(participants=8, days=10)
+while True:
+    lsm2.embed(recording, workers=2, model={checkpoint!r}, level="token")
 """
 
 
