@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lsm2.api import calibrate, coverage, embed, reconstruct
+    from lsm2.api import calibrate, coverage, describe, embed, reconstruct
     from lsm2.channels import CHANNELS, Channel, Schema
     from lsm2.days import mask_nonwear
     from lsm2.loading import load_model
@@ -42,6 +42,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "coverage",
+    "describe",
     "embed",
     "finetune",
     "fit_probe",
@@ -81,6 +82,7 @@ _HOME = {
     "Model": "lsm2.model",
     "calibrate": "lsm2.api",
     "coverage": "lsm2.api",
+    "describe": "lsm2.api",
     "embed": "lsm2.api",
     "load_model": "lsm2.loading",
     "finetune": "lsm2.training.finetune",

@@ -11,6 +11,7 @@ import pandas as pd
 
 from lsm2.channels import CHANNELS, Schema
 from lsm2.days import coverage as coverage_of_days
+from lsm2.days import describe as describe_days
 from lsm2.days import read_days
 from lsm2.intervals import collect, fit, join
 from lsm2.loading import resolve
@@ -327,10 +328,9 @@ def coverage(
         >>> bool(table.iloc[0].between(0, 1).all())
         True
     """
-    schema = Schema(channels=tuple(CHANNELS.values())) if model is None else resolve(model).schema
     days = read_days(
         data,
-        schema,
+        Schema(channels=tuple(CHANNELS.values())) if model is None else resolve(model).schema,
         columns=columns,
         units=units,
         tz=tz,
@@ -339,3 +339,52 @@ def coverage(
         keep_zeros=keep_zeros,
     )
     return coverage_of_days(days).loc[:, list(days.recorded)]
+
+
+def describe(
+    data: pd.DataFrame,
+    *,
+    model: Model | str | Path | None = None,
+    columns: Mapping[Any, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    tz: Any = None,
+    participant: str = "participant_id",
+    timestamp: str = "timestamp",
+    keep_zeros: bool = False,
+) -> pd.DataFrame:
+    """Summarise a recording: days, observed shares and gaps; reads no weights unless a model is named.
+
+    Args:
+        data: As for :func:`embed`.
+        model: Only its channels; None for all channels that the package knows.
+        columns, units, tz, participant, timestamp, keep_zeros: See :func:`embed`.
+
+    Returns:
+        One row for each channel that ``data`` records, index ``channel``, or (``participant_id``,
+        ``channel``) where the input names participants. ``first``, ``last`` and ``days``: dates and number
+        of the participant's calendar days with a row; ``observed_days``: those on which the channel was
+        observed; ``observed``: share of the minutes of all ``days``, 0 to 1; ``gaps``: how often the channel
+        is missing between two observed minutes, also over days without a row; ``median_gap`` and
+        ``longest_gap``: minutes, NaN where there is none.
+
+    Raises:
+        TypeError: ``data`` is no DataFrame.
+        ValueError: As for :func:`embed`.
+
+    Example:
+        >>> import lsm2
+        >>> table = lsm2.describe(lsm2.simulate(participants=1, days=2))
+        >>> list(table.index.names), int(table["days"].iloc[0])
+        (['participant_id', 'channel'], 2)
+    """
+    days = read_days(
+        data,
+        Schema(channels=tuple(CHANNELS.values())) if model is None else resolve(model).schema,
+        columns=columns,
+        units=units,
+        tz=tz,
+        participant=participant,
+        timestamp=timestamp,
+        keep_zeros=keep_zeros,
+    )
+    return describe_days(days)
