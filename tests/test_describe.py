@@ -100,7 +100,7 @@ def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    frame = lsm2.simulate(participants=2, days=2)[["heart_rate"]]
+    frame = lsm2.simulate(participants=2, days=2)[["heart_rate"]].fillna(60.0)
     frame.iloc[100:230] = np.nan
     write_table(frame, "recording.parquet")
     expected = lsm2.describe(frame)
