@@ -207,7 +207,7 @@ def _results() -> str:
     numbers = sorted(path.name for path in (ROOT / "docs" / "results").glob("*.json"))
     files = ", ".join(f"[{name}](docs/results/{name})" for name in numbers)
     return (
-        "# Results\n\nEach page is what a command wrote; the command, the machine and the date stand on it.\n\n"
+        "# Results\n\nEach page is what a command wrote; command, machine and date stand on it.\n\n"
         + "\n".join(lines)
         + f"\n\nNumbers of benchmarks: {files}.\n\n## In short\n\n{block}\n"
     )
