@@ -12,7 +12,7 @@ import lsm2
 
 _ROLE = re.compile(r":(?:func|class|meth|mod|attr):`~?([\w.]+)`")
 _SEVERAL = re.compile(r"^ {4}(\w+(?:, \w+)+): ")
-_PUBLIC_MODULES = ("lsm2.sklearn.", "lsm2.figures.", "lsm2.evaluation.", "lsm2.training.")
+_PUBLIC_MODULES = ("lsm2.sklearn.", "lsm2.figures.", "lsm2.evaluation.", "lsm2.training.", "lsm2.scale.")
 
 
 class Docstrings(griffe.Extension):

@@ -41,8 +41,8 @@ MODULES = {
     "sklearn": "lsm2/sklearn.py",
     "evaluation": "lsm2/evaluation/__init__.py",
     "training": "lsm2/training/__init__.py",
+    "scale": "lsm2/scale/__init__.py",
 }
-OPTIONAL = ("scale.md",)
 LINK = re.compile(r"(\]\(|^\[[^\]]+\]: )([^)\s]+)", re.MULTILINE)
 
 
@@ -106,12 +106,10 @@ def generated() -> dict[str, tuple[str, str]]:
 
 
 def _expand(nav: list[Any]) -> list[Any]:
-    """Replace ``folder/`` by its pages, and leave out optional pages that are not there."""
+    """Replace ``folder/`` by its pages."""
     result: list[Any] = []
     for item in nav:
         ((title, value),) = item.items() if isinstance(item, dict) else [(None, item)]
-        if value in OPTIONAL and not (ROOT / "docs" / value).exists():
-            continue
         if isinstance(value, list):
             value = _expand(value)
         elif value.endswith("/"):

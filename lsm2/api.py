@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
 
-from lsm2.channels import CHANNELS, Schema
-from lsm2.days import coverage as coverage_of_days
-from lsm2.days import describe as describe_days
 from lsm2.days import read_days
 from lsm2.intervals import collect, fit, join
 from lsm2.loading import resolve
@@ -19,12 +16,15 @@ from lsm2.model import Level, Model, Point, Summary
 
 
 def embed(
-    data: pd.DataFrame,
+    data: pd.DataFrame | str | Path,
     *,
     level: Level = "day",
     events: pd.DataFrame | None = None,
     min_observed: float = 0.0,
     model: Model | str | Path | None = None,
+    output: str | Path | None = None,
+    workers: int | None = None,
+    device: str | Sequence[str] | None = None,
     columns: Mapping[Any, str] | None = None,
     units: Mapping[str, str] | None = None,
     tz: Any = None,
@@ -43,7 +43,9 @@ def embed(
     Args:
         data: Per-minute (or finer) recordings. One participant: a DatetimeIndex; several: a MultiIndex
             (participant, time), or columns ``participant_id`` and ``timestamp``. NaN, None and values outside
-            a channel's valid range are missing. The frame is not modified.
+            a channel's valid range are missing. The frame is not modified. Or parquet files: a path, a folder
+            or a pattern such as ``"cohort/*.parquet"``, read part by part, so that memory does not grow with
+            them. In a file, the rows of a participant stand together; they may go on in other files.
         level: ``"day"``: one row for every calendar day that has a row in ``data``; ``"participant"``:
             mean and standard deviation over days (``e0_mean ... e0_std ...``); ``"hour"``: 24 rows a day;
             ``"token"``: a row for each observed token; ``"window"``: a row for each of ``events``.
@@ -54,6 +56,12 @@ def embed(
             end, it is the minute that they lie in.
         min_observed: Days with a smaller share of observed minutes (of the channels in ``data``) become NaN.
         model: A model, a name or folder for :func:`load_model`, or None for the shipped default.
+        output: A parquet file to write; of files part by part as it comes: the same call goes on after it
+            was cut off. Returned is then a row for each participant, with the rows written. Rows of
+            ``events`` and ``n_samples`` come part by part.
+        workers: Processes to divide participants over, with the CPU's cores divided among them.
+        device: Where to compute, as for :func:`load_model`, or several: ``["cuda:0", "cuda:1"]``, a process
+            for each; None: where ``model`` is.
         columns: {your column: channel} for columns whose names are not known.
         units: {channel: your unit or device}, such as ``{"distance": "km", "activity_counts": "actigraph"}``.
         tz: A zone, the name of a column with zones, or {participant: zone}: where a day begins.
@@ -73,7 +81,8 @@ def embed(
         TypeError: ``data`` is no DataFrame.
         ValueError: No known channel, no time, a column that is not numeric, an unknown level, unit or zone;
             events that end before they start, lack a column, or are all of unknown participants; the message
-            says what, where and what to do.
+            says what, where and what to do. A participant that comes back in a file after others; with files
+            or workers, also whose data are at fault (:class:`lsm2.scale.PartitionError`).
 
     Example:
         >>> import lsm2
@@ -81,7 +90,7 @@ def embed(
         >>> lsm2.embed(recording).shape
         (2, 192)
     """
-    return resolve(model).embed(
+    return _answerer("embed", data, model, output, workers, device)(
         data,
         level=level,
         events=events,
@@ -98,7 +107,7 @@ def embed(
 
 
 def reconstruct(
-    data: pd.DataFrame,
+    data: pd.DataFrame | str | Path,
     *,
     channels: Literal["all"] | Iterable[str] | None = None,
     point: Point = "mean",
@@ -112,6 +121,9 @@ def reconstruct(
     seed: int = 0,
     history: pd.DataFrame | None = None,
     model: Model | str | Path | None = None,
+    output: str | Path | None = None,
+    workers: int | None = None,
+    device: str | Sequence[str] | None = None,
     columns: Mapping[Any, str] | None = None,
     units: Mapping[str, str] | None = None,
     tz: Any = None,
@@ -159,6 +171,7 @@ def reconstruct(
         model: As for :func:`embed`; so are the parameters that follow.
         units: See :func:`embed`; the output is in the same units.
         keep_zeros: See :func:`embed`. Zeros that count as missing still come back as they are.
+        output, workers, device: See :func:`embed`; of one person's data, all is computed in one process.
         columns, tz, participant, timestamp, batch_size, progress: See :func:`embed`.
 
     Returns:
@@ -184,7 +197,7 @@ def reconstruct(
         >>> bool(days["steps"].iloc[0] >= recording["steps"].sum())
         True
     """
-    return resolve(model).reconstruct(
+    return _answerer("reconstruct", data, model, output, workers, device)(
         data,
         channels=channels,
         point=point,
@@ -296,95 +309,18 @@ def calibrate(
     return whole.with_calibration(calibration)
 
 
-def coverage(
-    data: pd.DataFrame,
-    *,
-    model: Model | str | Path | None = None,
-    columns: Mapping[Any, str] | None = None,
-    units: Mapping[str, str] | None = None,
-    tz: Any = None,
-    participant: str = "participant_id",
-    timestamp: str = "timestamp",
-    keep_zeros: bool = False,
-) -> pd.DataFrame:
-    """Observed fraction of each day and channel; reads no weights unless a model is named.
+def _answerer(
+    method: Literal["embed", "reconstruct"],
+    data: pd.DataFrame | str | Path,
+    model: Model | str | Path | None,
+    output: str | Path | None,
+    workers: int | None,
+    device: str | Sequence[str] | None,
+) -> Callable[..., pd.DataFrame]:
+    """The model's own method, unless there are files, workers or devices to see to."""
+    if not isinstance(data, (str, Path)) and output is None and workers is None and device is None:
+        own: Callable[..., pd.DataFrame] = getattr(resolve(model), method)
+        return own
+    from lsm2.scale.run import answer
 
-    Args:
-        data: As for :func:`embed`.
-        model: Only its channels; None for all channels that the package knows.
-        columns, units, tz, participant, timestamp, keep_zeros: See :func:`embed`.
-
-    Returns:
-        float32, one row for each day with a row in ``data``, one column for each channel that it records, 0
-        to 1.
-
-    Raises:
-        TypeError: ``data`` is no DataFrame.
-        ValueError: As for :func:`embed`.
-
-    Example:
-        >>> import lsm2
-        >>> table = lsm2.coverage(lsm2.simulate(participants=1, days=1))
-        >>> bool(table.iloc[0].between(0, 1).all())
-        True
-    """
-    days = read_days(
-        data,
-        Schema(channels=tuple(CHANNELS.values())) if model is None else resolve(model).schema,
-        columns=columns,
-        units=units,
-        tz=tz,
-        participant=participant,
-        timestamp=timestamp,
-        keep_zeros=keep_zeros,
-    )
-    return coverage_of_days(days).loc[:, list(days.recorded)]
-
-
-def describe(
-    data: pd.DataFrame,
-    *,
-    model: Model | str | Path | None = None,
-    columns: Mapping[Any, str] | None = None,
-    units: Mapping[str, str] | None = None,
-    tz: Any = None,
-    participant: str = "participant_id",
-    timestamp: str = "timestamp",
-    keep_zeros: bool = False,
-) -> pd.DataFrame:
-    """Summarise a recording: days, observed shares and gaps; reads no weights unless a model is named.
-
-    Args:
-        data: As for :func:`embed`.
-        model: Only its channels; None for all channels that the package knows.
-        columns, units, tz, participant, timestamp, keep_zeros: See :func:`embed`.
-
-    Returns:
-        One row for each channel that ``data`` records, index ``channel``, or (``participant_id``,
-        ``channel``) where the input names participants. ``first``, ``last`` and ``days``: dates and number
-        of the participant's calendar days with a row; ``observed_days``: those on which the channel was
-        observed; ``observed``: share of the minutes of all ``days``, 0 to 1; ``gaps``: how often the channel
-        is missing between two observed minutes, also over days without a row; ``median_gap`` and
-        ``longest_gap``: minutes, NaN where there is none.
-
-    Raises:
-        TypeError: ``data`` is no DataFrame.
-        ValueError: As for :func:`embed`.
-
-    Example:
-        >>> import lsm2
-        >>> table = lsm2.describe(lsm2.simulate(participants=1, days=2))
-        >>> list(table.index.names), int(table["days"].iloc[0])
-        (['participant_id', 'channel'], 2)
-    """
-    days = read_days(
-        data,
-        Schema(channels=tuple(CHANNELS.values())) if model is None else resolve(model).schema,
-        columns=columns,
-        units=units,
-        tz=tz,
-        participant=participant,
-        timestamp=timestamp,
-        keep_zeros=keep_zeros,
-    )
-    return describe_days(days)
+    return partial(answer, method, model=model, output=output, workers=workers, device=device)

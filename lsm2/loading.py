@@ -80,6 +80,11 @@ def resolve(model: Model | str | Path | None) -> Model:
         return _default()
     if isinstance(model, Model):
         return model
-    if isinstance(model, (str, Path)):
-        return load_model(model)
-    raise TypeError(f"model is a Model, a name, a folder or None, not {type(model).__name__}")
+    check_model(model)
+    return load_model(model)
+
+
+def check_model(model: object) -> None:
+    """Refuse what no argument ``model=`` means."""
+    if model is not None and not isinstance(model, (Model, str, Path)):
+        raise TypeError(f"model is a Model, a name, a folder or None, not {type(model).__name__}")

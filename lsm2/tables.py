@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 
 from lsm2.channels import plain_name
 
-_PARQUET = (".parquet", ".pq")
+PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz")
 # pandas >= 2.1 restores `frame.attrs` from this key of the file's metadata.
 _ATTRS = b"PANDAS_ATTRS"
@@ -33,8 +34,8 @@ def check_suffix(path: str | Path) -> None:
     ...
     ValueError: days.xlsx: a table's file name ends in .parquet, .pq, .csv, .csv.gz
     """
-    if not str(path).lower().endswith(_PARQUET + _CSV):
-        endings = ", ".join(_PARQUET + _CSV)
+    if not str(path).lower().endswith(PARQUET + _CSV):
+        endings = ", ".join(PARQUET + _CSV)
         raise ValueError(f"{path}: a table's file name ends in {endings}")
 
 
@@ -63,17 +64,44 @@ def read_table(
     if not path.is_file():
         what = "is a directory; give one file" if path.is_dir() else "no such file; check the path"
         raise FileNotFoundError(f"{path}: {what}")
-    if path.name.lower().endswith(_PARQUET):
+    if path.name.lower().endswith(PARQUET):
         try:
             frame = pd.read_parquet(path)
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: cannot be read as parquet ({error}); is the file whole?") from error
     else:
         frame = _read_csv(path, participant, timestamp)
+    return parse_times(frame, timestamp, where=str(path))
+
+
+def parse_times(frame: pd.DataFrame, timestamp: str, *, where: str) -> pd.DataFrame:
+    """Return a frame whose column of times, where it is text in ISO form, holds timestamps.
+
+    Raises:
+        ValueError: A time cannot be read; the message begins with ``where``.
+    """
     for column in _named(frame.columns, timestamp):
         if pd.api.types.is_string_dtype(frame[column]):
-            frame[column] = _parse_times(frame[column], where=f"{path}, column {column!r}")
+            frame[column] = _parse_times(frame[column], where=f"{where}, column {column!r}")
     return frame
+
+
+def to_arrow(frame: pd.DataFrame) -> pa.Table:
+    """Return a frame as an Arrow table, index and ``.attrs`` included."""
+    return with_attrs(pa.Table.from_pandas(frame), frame.attrs)
+
+
+def with_attrs(table: pa.Table, attrs: dict[Any, Any]) -> pa.Table:
+    """Return an Arrow table with ``.attrs`` in the metadata, where ``pandas.read_parquet`` finds them."""
+    metadata = dict(table.schema.metadata or {})
+    if attrs:
+        metadata[_ATTRS] = json.dumps(attrs).encode()
+    return table.replace_schema_metadata(metadata)
+
+
+def attrs_of(schema: pa.Schema) -> dict[str, Any]:
+    """Return the ``.attrs`` that the metadata of a parquet file's schema holds."""
+    return dict(json.loads((schema.metadata or {}).get(_ATTRS, b"{}")))
 
 
 def _read_csv(path: Path, participant: str, timestamp: str) -> pd.DataFrame:
@@ -126,12 +154,8 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         raise FileNotFoundError(f"{path.parent}: no such directory to write {path.name} into; make it first")
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     try:
-        if path.name.lower().endswith(_PARQUET):
-            table = pa.Table.from_pandas(frame)
-            metadata = dict(table.schema.metadata or {})
-            if frame.attrs:
-                metadata[_ATTRS] = json.dumps(frame.attrs).encode()
-            pq.write_table(table.replace_schema_metadata(metadata), temporary, compression="zstd")
+        if path.name.lower().endswith(PARQUET):
+            pq.write_table(to_arrow(frame), temporary, compression="zstd")
         else:
             frame.to_csv(temporary, compression="gzip" if path.name.lower().endswith(".gz") else None)
         os.replace(temporary, path)

@@ -62,6 +62,23 @@ def test_embed(
     np.testing.assert_allclose(found.to_numpy(), expected.to_numpy(), atol=1e-5)
 
 
+@pytest.mark.parametrize("source", ["cohort", "cohort/*.parquet"])
+@pytest.mark.parametrize("target", ["out.parquet", "out.csv"])
+def test_embed_of_a_folder_or_a_pattern(
+    place: Path, frame: pd.DataFrame, source: str, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "cohort").mkdir()
+    for person, part in frame.groupby(level=0):
+        write_table(part, place / "cohort" / f"{person}.parquet")
+    assert main(["embed", source, "-o", target]) == 0
+    assert "2 rows" in capsys.readouterr().out
+    found = read_table(place / target)
+    if target.endswith(".csv"):
+        found = found.set_index(["participant_id", "date"])
+    np.testing.assert_allclose(found.to_numpy(), lsm2.embed(frame).to_numpy(), atol=1e-5)
+    assert "no file has a name like this" in mistake(capsys, "embed", "c/*.parquet", "-o", "none.parquet")
+
+
 def test_embed_keeps_the_checkpoint_in_the_file(place: Path, frame: pd.DataFrame) -> None:
     assert main(["embed", "recording.parquet", "-o", "out.parquet"]) == 0
     attrs = lsm2.embed(frame).attrs

@@ -28,12 +28,12 @@ def docstrings() -> SimpleNamespace:
 
 
 def test_the_reference_has_every_public_name(hooks: SimpleNamespace) -> None:
-    from lsm2 import evaluation, figures, sklearn, training
+    from lsm2 import evaluation, figures, scale, sklearn, training
 
     text = "".join(page for place, (page, _) in hooks.generated().items() if place.startswith("reference/"))
     listed = {line[4:] for line in text.splitlines() if line.startswith("::: ")}
     names = {f"lsm2.{name}" for name in lsm2.__all__ if name != "__version__"}
-    for module in (evaluation, figures, sklearn, training):
+    for module in (evaluation, figures, scale, sklearn, training):
         names |= {f"{module.__name__}.{name}" for name in module.__all__}
     assert names <= listed
 
@@ -41,13 +41,12 @@ def test_the_reference_has_every_public_name(hooks: SimpleNamespace) -> None:
 def test_cards_examples_and_results_have_pages(hooks: SimpleNamespace) -> None:
     pages = hooks.generated()
     assert {"models/lsm2-small.md", "models/lsm2-small/sleep.md", "examples/fill_gaps.md"} <= set(pages)
-    nav = hooks._expand([{"Results": ["results/"]}, {"Cards": "models/"}, {"Scale out": "scale.md"}])
+    nav = hooks._expand([{"Results": ["results/"]}, {"Cards": "models/"}])
     assert nav[0]["Results"][0] == "results/index.md"
     tables = {page for item in nav[0]["Results"][1:] for page in item.values()}
     assert tables == {path.relative_to(DOCS).as_posix() for path in (DOCS / "results").glob("**/*.md")}
     cards = nav[1]["Cards"]
     assert cards.index("models/lsm2-small/sleep.md") < cards.index("models/lsm2-small-open.md")
-    assert (len(nav) == 3) == (DOCS / "scale.md").exists()
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from tests.dense import write_release
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+SCALE = (ROOT / "docs" / "scale.md").read_text()
 PROBES = (ROOT / "docs" / "probes.md").read_text()
 REPORT = (ROOT / "docs" / "report.md").read_text()
 
@@ -45,6 +46,8 @@ def words() -> list[str]:
 def _recording(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]) -> None:
     recording = lsm2.simulate(participants=10, days=1)
     write_table(recording.reset_index(), tmp_path / "recording.parquet")
+    (tmp_path / "cohort").mkdir()
+    write_table(recording, tmp_path / "cohort" / "2024.parquet")
     people = recording.index.levels[0]  # type: ignore[attr-defined]
     labels = pd.DataFrame({"participant_id": people, "diagnosis": list("ab" * 5)})
     labels.to_csv(tmp_path / "labels.csv", index=False)
@@ -124,6 +127,19 @@ def test_the_code_of_the_first_guides_runs(
     write_table(recording, tmp_path / "recording.parquet")
     for words in commands(page):
         assert main(words) == 0, words
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("_recording")
+def test_the_code_of_the_guide_to_cohorts_runs() -> None:
+    names: dict[str, object] = {}
+    for block in blocks("python", SCALE):
+        exec(block, names)
+    assert sorted(path.name for path in Path().glob("*e*.parquet"))[:2] == [
+        "embeddings.parquet",
+        "filled.parquet",
+    ]
+    assert len(pd.read_parquet("embeddings")) == 10
 
 
 def test_there_are_commands() -> None:

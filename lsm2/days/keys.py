@@ -97,6 +97,19 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
     )
 
 
+def raw_keys(
+    frame: pd.DataFrame, *, participant: str = PARTICIPANT, timestamp: str = TIMESTAMP
+) -> tuple[pd.Index | None, pd.Index]:
+    """Return the participant (None where the frame names none) and the time of every row, unread.
+
+    Raises:
+        FrameError: There is no column or index level of times, or of participants by a name of your own.
+    """
+    time_key = _time_key(frame, timestamp)
+    person_key = _person_key(frame, participant, time_key)
+    return None if person_key is None else person_key.values(frame), time_key.values(frame)
+
+
 def _find(frame: pd.DataFrame, name: Hashable, *, loosely: bool = True) -> _Key | None:
     """Return the index level or column of this name; `loosely`: whatever its capitals, spaces, `_`, `-`."""
     for form in (lambda label: label, plain_name)[: 1 + loosely]:

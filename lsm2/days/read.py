@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,7 @@ def read_days(
 def _check_types(data: object, columns: object, units: object) -> None:
     if not isinstance(data, pd.DataFrame):
         hint = " Use series.to_frame()." if isinstance(data, pd.Series) else ""
+        hint = " Files are for lsm2.embed(path) and others." if isinstance(data, (str, Path)) else hint
         raise TypeError(f"data must be a pandas DataFrame, not {type(data).__name__}.{hint}")
     for name, value in (("columns", columns), ("units", units)):
         if value is not None and not isinstance(value, Mapping):

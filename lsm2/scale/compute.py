@@ -1,0 +1,173 @@
+"""A part's table, computed so that a participant whose data fail is named and the others are answered."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lsm2.days import DAY, PARTICIPANT, TIMESTAMP, raw_keys
+from lsm2.scale.partition import Partition
+
+SAMPLE = "sample"
+
+
+class PartitionError(ValueError):
+    """Participants that could not be computed; ``errors`` maps each to what was wrong."""
+
+    def __init__(self, errors: dict[Any, str], note: str = "") -> None:
+        self.errors = errors
+        first, message = next(iter(errors.items()))
+        whose = "" if first is None else f"participant {first!r}: "
+        more = f" ({len(errors) - 1} more participants failed)" if len(errors) > 1 else ""
+        super().__init__(f"{whose}{message}{more}{note}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return PartitionError, (self.errors,)
+
+
+@dataclass
+class Outcome:
+    """What became of a part."""
+
+    tables: list[pd.DataFrame] = field(default_factory=list)
+    errors: dict[Any, str] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def divide(
+    frame: pd.DataFrame, options: dict[str, Any], most_days: float
+) -> list[tuple[list[Any], pd.DataFrame]]:
+    """Cut a recording into frames of whole participants of about so many days, in order of appearance.
+
+    Args:
+        frame: A recording.
+        options: Of the call, for the names of its columns.
+        most_days: A participant with more is a frame alone; 0 makes every participant one.
+
+    Returns:
+        Participants and their frame, for each.
+    """
+    ids, times = raw_keys(
+        frame,
+        participant=options.get("participant", PARTICIPANT),
+        timestamp=options.get("timestamp", TIMESTAMP),
+    )
+    if ids is None or len(frame) == 0:
+        return [([None], frame)]
+    codes, people = pd.factorize(ids)
+    if (codes < 0).any():
+        return [([None], frame)]  # the model says which rows have no participant
+    days = _day_counts(codes, times, len(people))
+    groups = np.zeros(len(people), np.int64)
+    held = 0.0
+    for person in range(1, len(people)):
+        held += days[person - 1]
+        fits = held + days[person] <= most_days
+        groups[person] = groups[person - 1] + (not fits)
+        held = held if fits else 0.0
+    if groups[-1] == 0:
+        return [(list(people), frame)]
+    order = np.argsort(groups[codes], kind="stable")
+    cuts = np.searchsorted(groups[codes][order], np.arange(1, groups[-1] + 1))
+    return [
+        (list(people[groups == number]), frame.iloc[rows])
+        for number, rows in enumerate(np.split(order, cuts))
+    ]
+
+
+def _day_counts(codes: np.ndarray, times: pd.Index, people: int) -> np.ndarray:
+    """Days of each participant: by date where times are timestamps, and never fewer than rows for them."""
+    rows = np.bincount(codes, minlength=people) / DAY
+    if not isinstance(times, pd.DatetimeIndex):
+        return rows
+    date = times.asi8 // (86_400 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[times.unit])
+    pairs = pd.DataFrame({"person": codes, "date": date}).drop_duplicates()
+    return np.maximum(rows, np.bincount(pairs["person"], minlength=people))
+
+
+def compute(partition: Partition, frame: pd.DataFrame, most_days: float) -> Outcome:
+    """Answer a frame of whole participants, so many days at once; who fails is found by trying each alone."""
+    outcome = Outcome()
+    for people, piece in divide(frame, partition.options, most_days):
+        try:
+            outcome.tables.append(heard_table(partition, piece, outcome.warnings))
+        except Exception as error:
+            if len(people) == 1:
+                outcome.errors[people[0]] = _said(error)
+                continue
+            for (one,), alone in divide(piece, partition.options, 0):
+                try:
+                    outcome.tables.append(heard_table(partition, alone, outcome.warnings))
+                except Exception as own:
+                    outcome.errors[one] = _said(own)
+    return outcome
+
+
+def heard_table(partition: Partition, frame: pd.DataFrame, heard: list[str]) -> pd.DataFrame:
+    """The table; its warnings are kept if it succeeds."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        table = partition.table(frame)
+    heard += [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
+    return table
+
+
+def _said(error: Exception) -> str:
+    plain = isinstance(error, (ValueError, TypeError))
+    return str(error) if plain else f"{type(error).__name__}: {error}"
+
+
+def join(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Join the tables of parts, in their order; samples are put together by their number."""
+    tables = list(tables)
+    filled = [table for table in tables if len(table)] or tables[:1]
+    table = filled[0] if len(filled) == 1 else pd.concat(filled)
+    if table.index.nlevels > 1 and table.index.names[0] == SAMPLE and len(filled) > 1:
+        table = table.iloc[np.argsort(table.index.get_level_values(0), kind="stable")]
+    table.attrs = join_attrs(one.attrs for one in tables)
+    return table
+
+
+def join_attrs(parts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
+    """Join the ``.attrs`` of tables: observed shares in turn, predicted columns that all have."""
+    every = list(parts)
+    result = dict(every[0]) if every else {}
+    if "observed" in result:
+        result["observed"] = [share for attrs in every for share in attrs["observed"]]
+    if "predicted" in result:
+        result["predicted"] = [
+            name for name in result["predicted"] if all(name in attrs["predicted"] for attrs in every)
+        ]
+    return result
+
+
+def warn_once(trial: Iterable[str], parts: Iterable[str] = (), stacklevel: int = 5) -> None:
+    """Warn once of what the trial without rows said, and of what parts said alike but for their numbers."""
+    kinds: dict[str, list[str]] = {_kind(message): [message] for message in trial}
+    known = set(kinds)
+    for message in parts:
+        if _kind(message) not in known:
+            kinds.setdefault(_kind(message), []).append(message)
+    for alike in kinds.values():
+        more = f" (and the like in {len(alike) - 1} other parts)" if len(alike) > 1 else ""
+        warnings.warn(alike[0] + more, UserWarning, stacklevel=stacklevel)
+
+
+def _kind(message: str) -> str:
+    return re.sub(r"[\d.]+", "#", message)
+
+
+def row_counts(table: pd.DataFrame, people: Iterable[Any]) -> Iterator[tuple[Any, int]]:
+    """How many rows of a table each participant has."""
+    if PARTICIPANT not in table.index.names:
+        yield from ((one, len(table)) for one in people)
+        return
+    counts = table.index.get_level_values(PARTICIPANT).value_counts()
+    for one in people:
+        yield one, int(counts.get(one, 0))

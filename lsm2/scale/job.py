@@ -1,0 +1,144 @@
+"""What workers are told: how to answer, where the rows are, where answers go; and how many workers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from lsm2.days import PARTICIPANT, TIMESTAMP, find_key
+from lsm2.scale.compute import Outcome, compute, heard_table
+from lsm2.scale.local import spread
+from lsm2.scale.partition import EmbedPartition, Partition, ReconstructPartition
+from lsm2.scale.plan import Part, Plan, make_plan
+from lsm2.scale.store import Store, fingerprint
+
+PARTITIONS: dict[str, type[Partition]] = {"embed": EmbedPartition, "reconstruct": ReconstructPartition}
+_PROGRESS_AFTER_SECONDS = 3.0
+_CROWDED = 2  # times the days of a part that its sparse rows may stand for, before it is cut again
+Place = tuple[str | None, int | None]
+"""Device and threads of a worker; None leaves them as they are."""
+Step = TypeVar("Step")
+
+
+@dataclass
+class Job:
+    """What a worker does with a part: read its rows, answer, and write its file where there is a folder."""
+
+    partition: Partition
+    plan: Plan  # without its parts
+    part_days: int
+    empty: pd.DataFrame  # the answer to a frame without rows
+    store: Store | None = None
+
+    def __call__(self, part: Part) -> Outcome:
+        """Compute a part, unless its file is there; where there is a folder, the tables stay there."""
+        if self.store is not None and self.store.is_done(part.number):
+            return Outcome()
+        try:
+            frame = self.plan.load(part)
+        except ValueError as error:
+            return self._keep(part, Outcome(errors=dict.fromkeys(part.people, str(error))))
+        return self._keep(part, compute(self.partition, frame, _CROWDED * self.part_days))
+
+    def died(self, part: Part, error: Exception) -> Outcome:
+        """The outcome of a part whose worker died."""
+        return self._keep(part, Outcome(errors=dict.fromkeys(part.people, str(error))))
+
+    def on(self, device: str | None, threads: int | None = None) -> Job:
+        """The same job on another device, with so many threads."""
+        return replace(self, partition=self.partition.on(device, threads))
+
+    def _keep(self, part: Part, outcome: Outcome) -> Outcome:
+        if self.store is None:
+            return outcome
+        self.store.write(part.number, part.people, outcome, self.empty)
+        return Outcome(errors=outcome.errors)
+
+
+def plan_files(files: Sequence[Path], options: dict[str, Any], part_days: int) -> Plan:
+    """Find the parts of files, by the names that a call's options give to columns.
+
+    Raises:
+        ValueError: As for :func:`lsm2.scale.plan.make_plan`; or events do not say whose they are.
+    """
+    participant = options.get("participant", PARTICIPANT)
+    timestamp = options.get("timestamp", TIMESTAMP)
+    plan = make_plan(files, participant=participant, timestamp=timestamp, part_days=part_days)
+    events = options.get("events")
+    if (
+        isinstance(events, pd.DataFrame)
+        and len(plan.people) > 1
+        and find_key(events, PARTICIPANT, participant) is None
+    ):
+        raise ValueError(
+            f"events have no column {PARTICIPANT!r}, and the recording has {len(plan.people)} participants; "
+            "say whose each event is"
+        )
+    return plan
+
+
+def make_job(
+    partition: Partition, plan: Plan, part_days: int, store: Store | None = None
+) -> tuple[Job, list[str]]:
+    """Make a job, its options tried on a frame without rows; also return the warnings that this gave."""
+    heard: list[str] = []
+    empty = heard_table(partition, plan.empty(), heard)
+    return Job(partition, plan.without_parts(), part_days, empty, store), heard
+
+
+def job_facts(partition: Partition, plan: Plan, part_days: int) -> dict[str, Any]:
+    """What must be as it was for a run that was cut off to go on."""
+    return {
+        "method": partition.method,
+        "checkpoint": partition.model.hash,
+        "precision": partition.model.precision,
+        "options": fingerprint(partition.options),
+        "files": [[name, os.stat(name).st_size, os.stat(name).st_mtime_ns] for name in plan.files],
+        "part_days": part_days,
+        "parts": len(plan.parts),
+    }
+
+
+def make_crew(workers: int | None, device: str | Sequence[str] | None) -> list[Place]:
+    """Where each worker computes; a crew of one is this process itself.
+
+    Raises:
+        ValueError: ``workers`` is no number of processes, or fewer than the devices.
+    """
+    if workers is not None and (
+        isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1
+    ):
+        raise ValueError(f"workers={workers!r} is a number of processes, 1 or more")
+    devices = [device] if device is None or isinstance(device, str) else list(device)
+    if not devices:
+        raise ValueError("device=[] names no device")
+    count = int(workers or len(devices))
+    if count < len(devices):
+        raise ValueError(f"workers={workers} are fewer than the {len(devices)} devices; leave workers= out")
+    if count == 1:
+        return [(devices[0], None)]
+    import joblib
+
+    threads = max(joblib.cpu_count() // count, 1)
+    return [(devices[number % len(devices)], threads) for number in range(count)]
+
+
+def outcomes(job: Job, parts: Sequence[Part], crew: Sequence[Place]) -> Generator[Outcome, None, None]:
+    """Outcomes of parts, in order, computed here or in worker processes."""
+    if len(crew) == 1 or len(parts) < 2:
+        return (job(part) for part in parts)
+    return spread([job.on(*place) for place in crew[: len(parts)]], parts, job.died)
+
+
+def shown(steps: Iterable[Step], count: int, progress: bool | None, what: str) -> Iterator[Step]:
+    """Steps under a progress bar, by default one that a terminal shows when it takes a while."""
+    disable = None if progress is None else not progress
+    delay = _PROGRESS_AFTER_SECONDS if progress is None else 0.0
+    return iter(tqdm(steps, total=count, desc=what, unit="part", disable=disable, delay=delay))

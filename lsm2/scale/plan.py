@@ -1,0 +1,285 @@
+"""Which rows of which parquet files belong to which participants, and parts of them to compute at once."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lsm2.channels import listing, plain_name
+from lsm2.days import DAY, FrameError
+from lsm2.tables import PARQUET, attrs_of, parse_times
+
+_BATCH_ROWS = 65_536
+_BUFFER_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of a file, ``start`` to ``stop`` exclusive."""
+
+    file: int
+    start: int
+    stop: int
+
+
+@dataclass
+class Part:
+    """Whole participants, computed at once."""
+
+    number: int
+    people: list[Any]
+    """Their ids; ``[None]`` where the file names nobody."""
+    rows: list[Rows]
+    """In the order of the files."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Parquet files as parts of whole participants, in order of first appearance.
+
+    A participant's rows stand together in a file; they may go on in other files, such as one a month.
+    """
+
+    files: tuple[str, ...]
+    schema: pa.Schema
+    """Of all columns of all files."""
+    timestamp: str
+    parts: tuple[Part, ...]
+
+    @property
+    def people(self) -> list[Any]:
+        """Ids of all participants, part after part."""
+        return [one for part in self.parts for one in part.people]
+
+    def empty(self) -> pd.DataFrame:
+        """The frame of no rows."""
+        return self._frame([])
+
+    def load(self, part: Part) -> pd.DataFrame:
+        """The frame of a part; what a file lacks of the others' columns is missing.
+
+        Raises:
+            ValueError: A file cannot be read, or holds text that is no time.
+        """
+        tables: list[pa.Table] = []
+        for rows in part.rows:
+            try:
+                tables += _read(self.files[rows.file], rows)
+            except (pa.ArrowException, OSError) as error:
+                raise ValueError(f"{self.files[rows.file]}: cannot be read as parquet ({error})") from error
+        return self._frame(tables)
+
+    def without_parts(self) -> Plan:
+        """The same files, for workers that are told their parts."""
+        return Plan(self.files, self.schema, self.timestamp, ())
+
+    def _frame(self, tables: list[pa.Table]) -> pd.DataFrame:
+        parts = [self.schema.empty_table(), *(table.replace_schema_metadata(None) for table in tables)]
+        table = pa.concat_tables(parts, promote_options="permissive")
+        frame = table.replace_schema_metadata(self.schema.metadata).to_pandas()
+        frame.attrs = attrs_of(self.schema)
+        return parse_times(frame, self.timestamp, where="the files")
+
+
+def find_files(source: str | Path) -> list[Path]:
+    """Parquet files that a path, a folder or a pattern names, sorted by path.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    text = str(Path(source).expanduser())
+    if Path(text).is_dir():
+        found = [path for path in Path(text).rglob("*") if path.name.lower().endswith(PARQUET)]
+        found = [path for path in found if not path.name.startswith((".", "_"))]
+    elif Path(text).exists():
+        return [Path(text)]
+    else:
+        found = [Path(name) for name in glob.glob(text, recursive=True)]
+        if not found:
+            hint = "no file has a name like this" if glob.has_magic(text) else "no such file; check the path"
+            raise FileNotFoundError(f"{source}: {hint}")
+    if not found:
+        raise FileNotFoundError(f"{source}: holds no file that ends in {' or '.join(PARQUET)}")
+    return sorted(found)
+
+
+def make_plan(files: Sequence[Path], *, participant: str, timestamp: str, part_days: int) -> Plan:
+    """Find out where the rows of each participant are; reads no more of the files than that.
+
+    Args:
+        files: Parquet files.
+        participant: The column of participants.
+        timestamp: The column of times.
+        part_days: About so many days, of 1,440 rows each, become a part.
+
+    Raises:
+        ValueError: A file cannot be read as parquet; the files' columns have different types; a participant
+            comes back in a file after others, or several files name no participant.
+    """
+    people: dict[Any, list[Rows]] = {}
+    schemas = []
+    types: dict[str, str] = {}
+    for number, path in enumerate(files):
+        if not path.name.lower().endswith(PARQUET):
+            raise ValueError(f"{path}: is no parquet file; files read in parts end in {' or '.join(PARQUET)}")
+        try:
+            with pq.ParquetFile(path) as file:
+                schema = _plain(file.schema_arrow)
+                column = _column(schema, participant)
+                if column is None and (len(files) > 1 or participant != "participant_id"):
+                    raise FrameError(
+                        f"{path}: has no column {participant!r} that says whose rows these are; it has "
+                        f"columns {listing(schema.names)}. Name it with participant='...', or add it."
+                    )
+                if column is None:
+                    people[None] = [Rows(number, 0, file.metadata.num_rows)]
+                else:
+                    kind = str(schema.field(column).type).removeprefix("large_")
+                    types.setdefault(kind, str(path))
+                    if len(types) > 1:
+                        (one, where), (other, there) = types.items()
+                        raise FrameError(
+                            f"participants are {one} in {where} and {other} in {there}; give them one type"
+                        )
+                    _find_people(file, str(path), number, column, people)
+        except FrameError:
+            raise
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{path}: cannot be read as parquet ({error}); is the file whole?") from error
+        schemas.append(schema)
+    try:
+        schema = pa.unify_schemas(schemas, promote_options="permissive")
+    except (pa.ArrowException, TypeError) as error:
+        raise ValueError(
+            f"the files' columns do not go together ({error}); give them the same types"
+        ) from None
+    return Plan(
+        tuple(str(path.absolute()) for path in files),
+        schema.with_metadata(schemas[0].metadata),
+        timestamp,
+        tuple(_parts(people, part_days * DAY)),
+    )
+
+
+def _find_people(
+    file: pq.ParquetFile, path: str, number: int, column: str, people: dict[Any, list[Rows]]
+) -> None:
+    """Add the rows of each participant in a file."""
+    last: Any = None
+    here: set[Any] = set()
+    for start, stop, label in _runs(file, column):
+        if label is None:
+            raise FrameError(f"{path}: row {start} has no participant in column {column!r}; fill in an id")
+        if here and label == last:
+            people[label][-1] = Rows(number, people[label][-1].start, stop)
+            continue
+        if label in here:
+            raise FrameError(
+                f"{path}: participant {label!r} comes back in row {start}, after others. Sort the file by "
+                "participant (rows of one participant stand together; they may go on in other files)."
+            )
+        here.add(label)
+        people.setdefault(label, []).append(Rows(number, start, stop))
+        last = label
+
+
+def _runs(file: pq.ParquetFile, column: str) -> Iterator[tuple[int, int, Any]]:
+    """Runs of rows with the same participant: from the statistics of a row group, else from its column."""
+    leaf = [file.metadata.schema.column(i).path for i in range(file.metadata.num_columns)].index(column)
+    start = 0
+    for group in range(file.num_row_groups):
+        facts = file.metadata.row_group(group)
+        stop = start + facts.num_rows
+        known = facts.column(leaf).statistics
+        if (
+            known is not None
+            and known.has_min_max
+            and known.has_null_count
+            and known.null_count == 0
+            and known.min == known.max
+        ):
+            yield start, stop, known.min
+            start = stop
+        else:
+            for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], columns=[column]):
+                values = batch.column(0)
+                values = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
+                codes = values.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+                labels = values.dictionary.to_pylist()
+                edges = np.flatnonzero(np.diff(codes, prepend=codes[:1] - 1)).tolist()
+                for low, high in zip(edges, [*edges[1:], len(codes)], strict=True):
+                    yield start + low, start + high, labels[codes[low]] if codes[low] >= 0 else None
+                start += len(codes)
+
+
+def _parts(people: dict[Any, list[Rows]], most_rows: int) -> Iterator[Part]:
+    """Group participants; one with more rows than fit is a part of its own."""
+    part, held, number = Part(0, [], []), 0, 0
+    for label, rows in people.items():
+        size = sum(piece.stop - piece.start for piece in rows)
+        if part.people and held + size > most_rows:
+            yield _merged(part)
+            number += 1
+            part, held = Part(number, [], []), 0
+        part.people.append(label)
+        part.rows += rows
+        held += size
+    if part.people:
+        yield _merged(part)
+
+
+def _merged(part: Part) -> Part:
+    """Join rows that follow each other, so that each is read once."""
+    joined: list[Rows] = []
+    for rows in sorted(part.rows, key=lambda piece: (piece.file, piece.start)):
+        if joined and joined[-1].file == rows.file and joined[-1].stop == rows.start:
+            joined[-1] = Rows(rows.file, joined[-1].start, rows.stop)
+        else:
+            joined.append(rows)
+    return Part(part.number, part.people, joined)
+
+
+def _read(path: str, rows: Rows) -> Iterator[pa.Table]:
+    """Rows of a file, one row group after another; no row group is held whole."""
+    with pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False) as file:
+        start = 0
+        for group in range(file.num_row_groups):
+            stop = start + file.metadata.row_group(group).num_rows
+            if stop > rows.start and start < rows.stop:
+                at = start
+                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group]):
+                    low, high = max(rows.start - at, 0), min(rows.stop - at, batch.num_rows)
+                    if low < high:
+                        table = pa.Table.from_batches([batch.slice(low, high - low)])
+                        yield table.cast(_plain(table.schema))
+                    at += batch.num_rows
+                    if at >= rows.stop:
+                        break
+            start = stop
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema with values instead of dictionaries, which differ from row group to row group."""
+    fields = [
+        field.with_type(field.type.value_type) if pa.types.is_dictionary(field.type) else field
+        for field in schema
+    ]
+    return pa.schema(fields, metadata=schema.metadata)
+
+
+def _column(schema: pa.Schema, name: str) -> str | None:
+    for form in (str, plain_name):
+        found = [column for column in schema.names if form(column) == form(name)]
+        if len(found) > 1:
+            raise FrameError(f"{name!r} is ambiguous: columns {listing(found)} have that name")
+        if found:
+            return str(found[0])
+    return None

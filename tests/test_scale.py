@@ -1,0 +1,440 @@
+"""Files in parts, processes, folders of parts: the same rows as one frame gives, also after a kill."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import lsm2
+from lsm2.scale import (
+    EmbedPartition,
+    PartitionError,
+    ReconstructPartition,
+    embed_dataset,
+    reconstruct_dataset,
+)
+from lsm2.scale.plan import find_files, make_plan
+from tests.conftest import tiny_model
+
+PEOPLE, DAYS = 6, 2
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model on disk."""
+    return tiny_model().save(tmp_path_factory.mktemp("checkpoint") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def recording() -> pd.DataFrame:
+    return lsm2.simulate(participants=PEOPLE, days=DAYS, seed=3).drop(columns="activity_counts")
+
+
+@pytest.fixture
+def cohort(tmp_path: Path, recording: pd.DataFrame) -> Path:
+    """The recording in a file whose row groups end within people."""
+    path = tmp_path / "cohort.parquet"
+    recording.to_parquet(path, row_group_size=2000)
+    return path
+
+
+def parts_of(path: Path, days: int) -> list[list[object]]:
+    plan = make_plan(find_files(path), participant="participant_id", timestamp="timestamp", part_days=days)
+    return [part.people for part in plan.parts]
+
+
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.02)
+
+
+def start(code: str) -> subprocess.Popen[str]:
+    """Python code in a process group of its own, which does not guard its main module."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(lsm2.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def group_of(process: subprocess.Popen[str]) -> list[int]:
+    """Processes of a group that are alive."""
+    listed = subprocess.run(["ps", "-eo", "pid,pgid,stat"], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in listed.splitlines()[1:]]
+    return [int(pid) for pid, group, state in rows if int(group) == process.pid and state[0] != "Z"]
+
+
+# ------------------------------------------------------------------ files in parts
+
+
+def test_people_that_span_row_groups_stay_whole(cohort: Path, recording: pd.DataFrame) -> None:
+    people = list(recording.index.levels[0])  # type: ignore[attr-defined]
+    assert parts_of(cohort, 4) == [people[:2], people[2:4], people[4:]]
+    assert parts_of(cohort, 1) == [[one] for one in people]  # who does not fit is a part alone
+    plan = make_plan(
+        find_files(cohort), participant="participant_id", timestamp="timestamp", part_days=2 * DAYS
+    )
+    frame = plan.load(plan.parts[1])
+    pd.testing.assert_frame_equal(frame, recording.loc[people[2:4]], check_index_type=False)
+    assert frame.attrs == {"simulated": True}
+
+
+@pytest.mark.parametrize("level", ["day", "hour", "participant"])
+def test_embed_of_a_file_is_that_of_its_frame(
+    cohort: Path, recording: pd.DataFrame, level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
+    model = tiny_model()
+    expected = model.embed(recording, level=level)
+    found = lsm2.embed(cohort, level=level, model=model)
+    pd.testing.assert_frame_equal(found, expected, atol=1e-5)
+    assert found.attrs == expected.attrs
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"summary": "day"}, {"grid": "full", "return_filled": True, "channels": "all"}]
+)
+def test_reconstruct_of_a_file_is_that_of_its_frame(
+    cohort: Path, recording: pd.DataFrame, options: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
+    model = tiny_model()
+    expected = model.reconstruct(recording, **options)  # type: ignore[arg-type]
+    output = cohort.with_name("out.parquet")
+    rows = lsm2.reconstruct(str(cohort), model=model, output=output, **options)  # type: ignore[arg-type]
+    found = pd.read_parquet(output)
+    pd.testing.assert_frame_equal(found, expected, atol=1e-4, check_index_type=False)
+    assert found.attrs == expected.attrs
+    assert rows["rows"].sum() == len(expected) and len(rows) == PEOPLE
+    assert {path.name for path in output.parent.iterdir()} == {"cohort.parquet", "out.parquet"}
+
+
+def test_people_may_go_on_in_other_files_of_other_columns(
+    tmp_path: Path, recording: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
+    first = recording.index.get_level_values("timestamp") < "2024-03-05"
+    recording[first].to_parquet(tmp_path / "month=1.parquet")
+    recording.loc[~first, ["steps", "heart_rate"]].to_parquet(tmp_path / "month=2.parquet")
+    whole = pd.concat([recording[first], recording.loc[~first, ["steps", "heart_rate"]]])
+    model = tiny_model()
+    for source in (tmp_path, tmp_path / "month=*.parquet"):
+        pd.testing.assert_frame_equal(lsm2.embed(source, model=model), model.embed(whole), atol=1e-5)
+
+
+def test_samples_and_events_come_in_the_order_of_a_frame(
+    cohort: Path, recording: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
+    people = recording.index.levels[0]  # type: ignore[attr-defined]
+    start = pd.DatetimeIndex([f"2024-03-04 {hour:02}:00" for hour in range(9, 18)])
+    ids = [*people[::-1], "a stranger", people[0], people[2]]
+    events = pd.DataFrame({"participant_id": ids, "start": start, "end": start + pd.Timedelta("30min")})
+    model = tiny_model()
+    with pytest.warns(UserWarning, match="no observed token"):
+        expected = model.embed(recording, level="window", events=events)
+    with pytest.warns(UserWarning, match="no observed token"):
+        found = lsm2.embed(cohort, level="window", events=events, model=model)
+    pd.testing.assert_frame_equal(found, expected, atol=1e-5)
+    some = lsm2.load_model().reconstruct(recording.loc[people[:2]], n_samples=2, seed=1)
+    recording.loc[people[:2]].to_parquet(cohort)
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 2)
+    pd.testing.assert_frame_equal(lsm2.reconstruct(cohort, n_samples=2, seed=1), some, atol=1e-3)
+
+
+def test_a_person_who_comes_back_is_named(tmp_path: Path, recording: pd.DataFrame) -> None:
+    path = tmp_path / "mixed.parquet"
+    recording.reset_index().sort_values("timestamp", kind="stable").to_parquet(path)
+    with pytest.raises(ValueError, match=r"mixed\.parquet: participant 'simulated-1' comes back in row 6,"):
+        lsm2.embed(path, model=tiny_model())
+
+
+def test_files_that_cannot_be_read_in_parts(tmp_path: Path, recording: pd.DataFrame) -> None:
+    one = recording.loc["simulated-1"]
+    one.to_parquet(tmp_path / "a.parquet")
+    assert len(lsm2.embed(tmp_path / "a.parquet", model=tiny_model())) == DAYS  # one file of one person
+    one.to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(ValueError, match=r"a\.parquet: has no column 'participant_id'"):
+        lsm2.embed(tmp_path, model=tiny_model())
+    with pytest.raises(FileNotFoundError, match="no such file"):
+        lsm2.embed(tmp_path / "none.parquet")
+    with pytest.raises(FileNotFoundError, match="no file has a name like this"):
+        lsm2.embed(tmp_path / "none*.parquet")
+    keyed = one.assign(participant_id=[None, *[7] * (len(one) - 1)]).reset_index()
+    keyed.to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(ValueError, match=r"a\.parquet: row 0 has no participant"):
+        lsm2.embed(tmp_path / "a.parquet")
+    keyed.assign(participant_id=7).to_parquet(tmp_path / "a.parquet")
+    keyed.assign(participant_id="7").to_parquet(tmp_path / "b.parquet")
+    with pytest.raises(
+        ValueError, match=r"participants are int64 in .*a\.parquet and string in .*b\.parquet"
+    ):
+        lsm2.embed(tmp_path)
+
+
+def test_bad_options_fail_at_once_and_leave_nothing(cohort: Path) -> None:
+    model = tiny_model()
+    out = cohort.with_name("out.parquet")
+    for options, message in [
+        ({"units": {"heart_rate": "furlong"}}, "furlong"),
+        ({"level": "week"}, "week"),
+        ({"workers": 0}, "workers=0"),
+        ({"device": []}, "names no device"),
+        ({"output": cohort}, "is read here"),
+        ({"output": cohort.with_name("out.csv")}, "ends in .parquet"),
+        ({"model": model, "device": "gpu0"}, "gpu0"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            lsm2.embed(cohort, **{"model": model, "output": out} | options)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="no option 'levle'"):
+        EmbedPartition(model, levle="day")
+    assert {path.name for path in cohort.parent.iterdir()} == {"cohort.parquet"}
+
+
+def test_parts_warn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 1)
+    frame = lsm2.simulate(participants=3, days=1)[["heart_rate"]].assign(mood=1.0)
+    frame.loc["simulated-2", "heart_rate"] = 900.0
+    frame.loc["simulated-3", "heart_rate"] = np.nan
+    frame.to_parquet(tmp_path / "a.parquet")
+    with pytest.warns(UserWarning) as caught:
+        lsm2.embed(tmp_path / "a.parquet", model=tiny_model())
+    said = [str(one.message) for one in caught]
+    assert [message.split(" are ")[0] for message in said] == [
+        "1 columns",
+        "1440 values",
+        "1 of 1 days have no observed token; their embedding is NaN (and the like in 1 other parts)",
+    ]
+    assert {one.filename for one in caught} == {__file__}
+
+
+# ------------------------------------------------------------------ partitions
+
+
+def test_a_partition_is_frame_in_frame_out_and_pickles(recording: pd.DataFrame, checkpoint: Path) -> None:
+    import pickle
+
+    model = lsm2.load_model(checkpoint)
+    for source in (model, checkpoint):
+        embed = pickle.loads(pickle.dumps(EmbedPartition(source, level="hour")))
+        table = embed(recording)
+        pd.testing.assert_frame_equal(table, model.embed(recording, level="hour").reset_index(), atol=1e-5)
+        assert embed.model is embed.model  # loaded once
+    fill = pickle.loads(pickle.dumps(ReconstructPartition(model)))
+    (filled,) = fill.map([recording])
+    pd.testing.assert_frame_equal(filled, model.reconstruct(recording).reset_index(), atol=1e-4)
+
+
+def test_a_partition_puts_batches_together(recording: pd.DataFrame) -> None:
+    embed = EmbedPartition(tiny_model())
+    table = recording.reset_index()
+    batches = [table.iloc[first : first + 1300] for first in range(0, len(table), 1300)]
+    found = pd.concat(embed.map(batches), ignore_index=True)
+    pd.testing.assert_frame_equal(found, embed(table), atol=1e-5)
+    with pytest.raises(ValueError, match="participant 'simulated-1' comes back after others"):
+        list(embed.map([*batches, table.iloc[:10]]))
+
+
+# ------------------------------------------------------------------ processes
+
+
+def test_workers_give_the_same_rows_in_order(recording: pd.DataFrame, checkpoint: Path, cohort: Path) -> None:
+    model = lsm2.load_model(checkpoint)
+    shuffled = recording.sample(frac=1, random_state=0)
+    expected = model.embed(shuffled)
+    found = lsm2.embed(shuffled, model=model, workers=2)
+    pd.testing.assert_frame_equal(found, expected, atol=1e-5)
+    assert found.attrs == expected.attrs
+    filled = lsm2.reconstruct(recording, model=checkpoint, device=["cpu", "cpu"])
+    pd.testing.assert_frame_equal(filled, model.reconstruct(recording), atol=1e-4)
+
+
+def test_an_error_in_a_worker_names_the_participant(recording: pd.DataFrame, checkpoint: Path) -> None:
+    zones = dict.fromkeys(recording.index.levels[0], "Europe/Berlin")  # type: ignore[attr-defined]
+    del zones["simulated-4"]
+    utc = recording.tz_localize("UTC", level=1)
+    with pytest.raises(PartitionError, match="participant 'simulated-4': tz= gives no zone"):
+        lsm2.embed(utc, model=checkpoint, workers=2, tz=zones)
+
+
+BUSY = """
+import lsm2
+lsm2.embed(lsm2.simulate(participants=8, days=60), workers=2, model={checkpoint!r}, level="token")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_is_left_behind(checkpoint: Path, how: signal.Signals) -> None:
+    process = start(BUSY.format(checkpoint=str(checkpoint)))
+    until(lambda: len([pid for pid in group_of(process) if _is_worker(pid)]) == 2)
+    if how == signal.SIGINT:
+        os.killpg(process.pid, how)  # what Ctrl-C does
+    else:
+        process.kill()
+    process.wait(60)
+    assert process.returncode != 0
+    until(lambda: group_of(process) == [], 30)
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        return b"LokyProcess" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+# ------------------------------------------------------------------ killed and called again
+
+EMBED = """
+import lsm2, lsm2.scale.run
+lsm2.scale.run.PART_DAYS = 2
+lsm2.embed({source!r}, output={output!r}, workers={workers})
+"""
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("longer") / "cohort.parquet"
+    lsm2.simulate(participants=16, days=2).to_parquet(path, row_group_size=10_000)
+    return path
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(longer: Path) -> pd.DataFrame:
+    output = longer.with_name("whole.parquet")
+    assert start(EMBED.format(source=str(longer), output=str(output), workers=1)).wait(240) == 0
+    return pd.read_parquet(output)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_killed_run_goes_on_without_loss_or_doubles(
+    longer: Path, uninterrupted: pd.DataFrame, tmp_path: Path, workers: int
+) -> None:
+    output = tmp_path / "out.parquet"
+    parts = tmp_path / ".out.parquet.parts"
+    call = EMBED.format(source=str(longer), output=str(output), workers=workers)
+    process = start(call)
+    until(lambda: len(list(parts.glob("part-*.parquet"))) >= 3)
+    process.kill()
+    process.wait()
+    until(lambda: group_of(process) == [], 30)
+    done = sorted(parts.glob("part-*.parquet"))
+    assert 3 <= len(done) < 16 and not output.exists()
+    with pytest.raises(ValueError, match="holds parts of another run, of other options"):
+        lsm2.embed(longer, output=output, level="hour")
+    done[0].write_bytes(done[0].read_bytes()[:100])  # damaged: it is made again
+    kept = {path: path.stat().st_mtime_ns for path in done[1:]}
+    process = start(call)
+    until(lambda: len(made_by(parts)) > len(done) or output.exists())
+    for path, when in kept.items():  # what was done is not done again
+        assert not path.exists() or path.stat().st_mtime_ns == when
+    assert process.wait(240) == 0
+    found = pd.read_parquet(output)
+    if workers == 1:
+        pd.testing.assert_frame_equal(found, uninterrupted, rtol=0, atol=0)
+    pd.testing.assert_frame_equal(found, uninterrupted, atol=1e-5)
+    assert found.attrs == uninterrupted.attrs and len(found) == 32
+    assert not parts.exists()
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_no_row(longer: Path, uninterrupted: pd.DataFrame, tmp_path: Path) -> None:
+    code = f"""
+from lsm2.scale import embed_dataset
+embed_dataset({str(longer)!r}, {str(tmp_path / "out")!r}, workers=2, part_days=2)
+"""
+    process = start(code)
+    until(lambda: any(made_by(tmp_path / "out")))
+    worker = made_by(tmp_path / "out")[0]
+    assert worker != process.pid
+    os.kill(worker, signal.SIGKILL)
+    assert process.wait(240) == 0
+    assert len(set(made_by(tmp_path / "out"))) >= 3  # another took its place
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "out"), uninterrupted, atol=1e-5)
+
+
+def made_by(folder: Path) -> list[int]:
+    """The processes that wrote the whole parts of a folder, as far as they are there."""
+    found = []
+    for path in sorted(folder.glob("part-*.parquet")):
+        with contextlib.suppress(OSError, pa.ArrowException):
+            found.append(json.loads(pq.read_schema(path).metadata[b"lsm2.part"])["process"])
+    return found
+
+
+# ------------------------------------------------------------------ folders of parts
+
+
+def poisoned(path: Path, recording: pd.DataFrame, whom: str) -> None:
+    """Write a recording in which a row of one person has no time."""
+    table = recording.reset_index()
+    row = int(np.flatnonzero(table["participant_id"] == whom)[100])
+    table.loc[row, "timestamp"] = pd.NaT
+    table.to_parquet(path, row_group_size=3000)
+
+
+def test_a_poisoned_participant_is_named_and_the_others_are_finished(
+    cohort: Path, recording: pd.DataFrame, checkpoint: Path
+) -> None:
+    poisoned(cohort, recording, "simulated-4")
+    out = cohort.with_name("out")
+    with pytest.raises(PartitionError, match=r"participant 'simulated-4': .* no timestamp") as caught:
+        embed_dataset(cohort, out, model=checkpoint, part_days=6)
+    assert list(caught.value.errors) == ["simulated-4"] and "other 5 of 6 are done" in str(caught.value)
+    assert pd.read_csv(out / "_errors.csv")["participant_id"].tolist() == ["simulated-4"]
+    others = recording.drop("simulated-4")
+    expected = lsm2.load_model(checkpoint).embed(others.reset_index())
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, atol=1e-5, check_index_type=False)
+    with pytest.warns(UserWarning, match="simulated-4"):
+        rows = embed_dataset(cohort, out, model=checkpoint, part_days=6, on_error="warn")
+    assert rows.loc["simulated-4", "rows"] == 0 and "no timestamp" in rows.loc["simulated-4", "error"]
+    with pytest.raises(PartitionError, match=r"participant 'simulated-4': "):
+        lsm2.embed(cohort, model=checkpoint)
+
+
+@pytest.mark.slow
+def test_a_worker_that_always_dies_is_reported() -> None:
+    from lsm2.scale.local import spread
+
+    answers = spread([_die_of_three] * 2, range(5), lambda item, error: f"{item}: {error}")
+    found = list(answers)
+    assert [found[i] for i in (0, 1, 2, 4)] == ["0", "1", "2", "4"]
+    assert found[3].startswith("3: its worker process died 3 times")
+
+
+def _die_of_three(item: int) -> str:
+    if item == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return str(item)
+
+
+def test_a_finished_folder_is_left_as_it_is(cohort: Path, checkpoint: Path) -> None:
+    out = cohort.with_name("out")
+    first = reconstruct_dataset(cohort, out, model=checkpoint, part_days=4)
+    before = {path: path.stat().st_mtime_ns for path in out.glob("part-*")}
+    pd.testing.assert_frame_equal(reconstruct_dataset(cohort, out, model=checkpoint, part_days=4), first)
+    assert {path: path.stat().st_mtime_ns for path in out.glob("part-*")} == before and len(before) == 3
+    with pytest.raises(ValueError, match="holds parts of another run, of other part_days"):
+        reconstruct_dataset(cohort, out, model=checkpoint, part_days=5)
+    with pytest.raises(ValueError, match=r"holds 'cohort.parquet' and no _lsm2.json"):
+        embed_dataset(cohort, cohort.parent, model=checkpoint)
