@@ -83,8 +83,18 @@ def test_a_channel_that_one_person_lacks() -> None:
     assert row[["observed", "observed_days", "gaps"]].tolist() == [0, 0, 0] and np.isnan(row["longest_gap"])
 
 
-def test_an_empty_frame_gives_an_empty_table() -> None:
-    assert len(lsm2.describe(lsm2.simulate(participants=1, days=1).iloc[:0])) == 0
+def test_an_empty_frame_gives_an_empty_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keyed = lsm2.simulate(participants=1, days=1).iloc[:0]
+    for frame in (keyed, keyed.droplevel("participant_id")):
+        assert len(lsm2.describe(frame)) == 0
+        write_table(frame.reset_index(), tmp_path / "empty.parquet")
+        assert main(["coverage", str(tmp_path / "empty.parquet")]) == 0
+        assert capsys.readouterr().out == "no days\n"
+
+
+def test_a_channel_without_a_value() -> None:
+    frame = lsm2.simulate(participants=1, days=1)[["steps"]] * np.nan
+    assert lsm2.describe(frame)[["days", "observed", "gaps"]].to_numpy().tolist() == [[1, 0, 0]]
 
 
 def test_a_year_of_twelve_channels_is_quick() -> None:

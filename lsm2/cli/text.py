@@ -35,6 +35,8 @@ def table_lines(records: list[dict[str, Any]]) -> list[str]:
 
 def summary_lines(table: pd.DataFrame) -> list[str]:
     """Return the table of :func:`lsm2.describe` as lines: one on each participant, then one a channel."""
+    if table.empty:
+        return ["no days"]
     keyed = table.index.nlevels > 1
     lines: list[str] = []
     for who, rows in table.groupby(level=0, sort=False) if keyed else [(None, table)]:

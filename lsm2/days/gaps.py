@@ -47,7 +47,7 @@ def describe(days: Days) -> pd.DataFrame:
         wall_times(days, days.date.astype(np.int64)[at] * DAY) for at in (start, start + count - 1)
     )
     channels = pd.Index([days.schema.channels[column.position].name for column in columns], name="channel")
-    index: pd.Index = channels
+    index: pd.Index = channels[:0] if people == 0 else channels
     if origin.keyed:
         index = pd.MultiIndex.from_product([days.participants, channels])
     each = np.repeat(np.arange(people), len(columns))
