@@ -10,8 +10,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lsm2.api import calibrate, coverage, embed, reconstruct
+    from lsm2.api import calibrate, embed, reconstruct
     from lsm2.channels import CHANNELS, Channel, Schema
+    from lsm2.contents import coverage, describe
     from lsm2.days import mask_nonwear
     from lsm2.loading import load_model
     from lsm2.model import Model
@@ -42,6 +43,7 @@ __all__ = [
     "__version__",
     "calibrate",
     "coverage",
+    "describe",
     "embed",
     "finetune",
     "fit_probe",
@@ -80,7 +82,8 @@ _HOME = {
     "simulate": "lsm2.simulation",
     "Model": "lsm2.model",
     "calibrate": "lsm2.api",
-    "coverage": "lsm2.api",
+    "coverage": "lsm2.contents",
+    "describe": "lsm2.contents",
     "embed": "lsm2.api",
     "load_model": "lsm2.loading",
     "finetune": "lsm2.training.finetune",

@@ -9,8 +9,6 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from lsm2.channels import CHANNELS, Schema
-from lsm2.days import coverage as coverage_of_days
 from lsm2.days import read_days
 from lsm2.intervals import collect, fit, join
 from lsm2.loading import resolve
@@ -309,52 +307,6 @@ def calibrate(
         data={"folds": [m.hash for m, _ in parts], "most_days": most_days, "seed": seed},
     )
     return whole.with_calibration(calibration)
-
-
-def coverage(
-    data: pd.DataFrame,
-    *,
-    model: Model | str | Path | None = None,
-    columns: Mapping[Any, str] | None = None,
-    units: Mapping[str, str] | None = None,
-    tz: Any = None,
-    participant: str = "participant_id",
-    timestamp: str = "timestamp",
-    keep_zeros: bool = False,
-) -> pd.DataFrame:
-    """Observed fraction of each day and channel; reads no weights unless a model is named.
-
-    Args:
-        data: As for :func:`embed`.
-        model: Only its channels; None for all channels that the package knows.
-        columns, units, tz, participant, timestamp, keep_zeros: See :func:`embed`.
-
-    Returns:
-        float32, one row for each day with a row in ``data``, one column for each channel that it records, 0
-        to 1.
-
-    Raises:
-        TypeError: ``data`` is no DataFrame.
-        ValueError: As for :func:`embed`.
-
-    Example:
-        >>> import lsm2
-        >>> table = lsm2.coverage(lsm2.simulate(participants=1, days=1))
-        >>> bool(table.iloc[0].between(0, 1).all())
-        True
-    """
-    schema = Schema(channels=tuple(CHANNELS.values())) if model is None else resolve(model).schema
-    days = read_days(
-        data,
-        schema,
-        columns=columns,
-        units=units,
-        tz=tz,
-        participant=participant,
-        timestamp=timestamp,
-        keep_zeros=keep_zeros,
-    )
-    return coverage_of_days(days).loc[:, list(days.recorded)]
 
 
 def _answerer(

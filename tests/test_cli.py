@@ -157,7 +157,7 @@ def test_reconstruct_passes_its_options_on(place: Path, frame: pd.DataFrame) -> 
 def test_coverage(place: Path, frame: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["coverage", "recording.csv"]) == 0
     assert "heart_rate" in capsys.readouterr().out
-    assert main(["coverage", "recording.csv", "-o", "out.csv"]) == 0
+    assert main(["coverage", "recording.csv", "--days", "-o", "out.csv"]) == 0
     expected = frame["heart_rate"].notna().groupby(level=0).mean()
     np.testing.assert_allclose(pd.read_csv("out.csv")["heart_rate"], expected)
 

@@ -109,6 +109,26 @@ def test_the_guide_to_reports_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (tmp_path / "report.html").is_file() and (tmp_path / "reports" / "P-07.html").is_file()
 
 
+@pytest.mark.parametrize("name", ["index", "cohort", "few-labels"])
+@pytest.mark.filterwarnings("ignore:.*(no observed token|constant)")
+def test_the_code_of_the_first_guides_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / f"{name}.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    found = re.findall(r"^( *)```python\n(.*?)^ *```$", page, flags=re.MULTILINE | re.DOTALL)
+    assert found
+    for indent, block in found:
+        exec(re.sub(f"^{indent}", "", block, flags=re.MULTILINE), names)
+    expected = {"index": "predicted", "cohort": "likeness", "few-labels": "shares"}
+    assert expected[name] in names
+    recording = lsm2.simulate(participants=1, days=1)[["heart_rate"]]
+    write_table(recording, tmp_path / "recording.parquet")
+    for words in commands(page):
+        assert main(words) == 0, words
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("_recording")
 def test_the_code_of_the_guide_to_cohorts_runs() -> None:

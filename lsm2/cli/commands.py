@@ -33,7 +33,7 @@ from lsm2.cli.options import (
     read_keyed,
     read_recording,
 )
-from lsm2.cli.text import fact_lines
+from lsm2.cli.text import fact_lines, summary_lines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -198,6 +198,10 @@ def coverage(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write here (.parquet or .csv) instead of printing.")
     ] = None,
+    by_day: Annotated[
+        bool, typer.Option("--days", help="The observed share of each day and channel instead.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     model: Annotated[
         str | None, typer.Option(help="Only this model's channels; by default all that lsm2 knows.")
     ] = None,
@@ -208,19 +212,24 @@ def coverage(
     units: Units = None,
     keep_zeros: KeepZeros = False,
 ) -> None:
-    """Tell the share of each day's minutes that was observed, per channel."""
+    """Summarise each participant's days and, per channel, the observed share of minutes and the gaps."""
     import lsm2
     from lsm2.tables import write_table
 
+    if as_json and output is not None:
+        raise ValueError("--json prints and -o writes a table; give one of them")
     data = read_recording(recording, output, participant, timestamp)
-    shares = lsm2.coverage(
-        data, model=model, **frame_options(tz, participant, timestamp, columns, units, keep_zeros)
-    )
-    if output is None:
-        typer.echo(shares.to_string(float_format=lambda share: f"{share:.3f}"))
+    options = frame_options(tz, participant, timestamp, columns, units, keep_zeros)
+    table = (lsm2.coverage if by_day else lsm2.describe)(data, model=model, **options)
+    if output is not None:
+        write_table(table, output)
+        typer.echo(f"{output}: {len(table)} rows, one per {' and '.join(map(str, table.index.names))}")
+    elif as_json:
+        typer.echo(table.reset_index().to_json(orient="records", date_format="iso", indent=2))
+    elif by_day:
+        typer.echo(table.to_string(float_format=lambda share: f"{share:.3f}"))
     else:
-        write_table(shares, output)
-        typer.echo(f"{output}: {len(shares)} days, {shares.shape[1]} channels")
+        typer.echo("\n".join(summary_lines(table)))
 
 
 @app.command()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def fact_lines(facts: dict[str, Any]) -> list[str]:
@@ -28,6 +31,42 @@ def table_lines(records: list[dict[str, Any]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
+
+
+def summary_lines(table: pd.DataFrame) -> list[str]:
+    """Return the table of :func:`lsm2.describe` as lines: one on each participant, then one a channel."""
+    if table.empty:
+        return ["no days"]
+    keyed = table.index.nlevels > 1
+    lines: list[str] = []
+    for who, rows in table.groupby(level=0, sort=False) if keyed else [(None, table)]:
+        days, first, last = (rows[name].iloc[0] for name in ("days", "first", "last"))
+        span = f"{days} {'day' if days == 1 else 'days'}, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        lines += [""] if lines else []
+        lines.append(f"{who}: {span}" if keyed else span)
+        channels = rows.index.get_level_values("channel")
+        records = [
+            {
+                "channel": channel,
+                "observed": f"{row['observed']:.1%}",
+                "on days": row["observed_days"],
+                "gaps": row["gaps"],
+                "median gap": _duration(row["median_gap"]),
+                "longest gap": _duration(row["longest_gap"]),
+            }
+            for channel, row in zip(channels, rows.to_dict("records"), strict=True)
+        ]
+        lines += [f"  {line}" for line in table_lines(records)]
+    return lines
+
+
+def _duration(minutes: float) -> str:
+    """Write minutes as people do: "-", "5 min", "1 h 30 min", "2 d 3 h"."""
+    if minutes != minutes:
+        return "-"
+    days, rest = divmod(round(minutes), 1440)
+    parts = [(days, "d"), (rest // 60, "h"), (rest % 60, "min")]
+    return " ".join(f"{count} {unit}" for count, unit in parts[: 2 if days else 3] if count)
 
 
 def _columns(key: str, value: Any) -> list[tuple[str, Any]]:

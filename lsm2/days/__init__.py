@@ -5,6 +5,7 @@ from __future__ import annotations
 from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnight
 from lsm2.days.events import Events, find_key, read_events
+from lsm2.days.gaps import describe
 from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, as_times, raw_keys
 from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
 from lsm2.days.overlaps import Overlaps, overlaps
@@ -28,6 +29,7 @@ __all__ = [
     "as_times",
     "coverage",
     "crosses_midnight",
+    "describe",
     "find_key",
     "lay_out",
     "make_windows",

@@ -65,9 +65,10 @@ def crc(data: bytes) -> int:
     return value
 
 
-def fit(messages: Iterable[Message]) -> bytes:
-    """A file of messages, each with a definition of its own before it."""
-    records = b""
+def fit(messages: Iterable[Message], *, define_each: bool = True) -> bytes:
+    """A file of messages, each with a definition of its own before it, or with one where the form changes."""
+    records = bytearray()
+    last = None
     for name, fields in [("file_id", {"type": 32, "time_created": stamp("2024-03-05 00:00")}), *messages]:
         number, known = PROFILE[name]
         definition = struct.pack("<BBBHB", 0x40, 0, 0, number, len(fields))
@@ -77,10 +78,11 @@ def fit(messages: Iterable[Message]) -> bytes:
             kind, code = _FORMS[form]
             definition += struct.pack("<BBB", place, struct.calcsize(code), kind)
             data += struct.pack("<" + code, value)
-        records += definition + data
+        records += definition + data if define_each or definition != last else data
+        last = definition
     header = struct.pack("<BBHI4s", 14, 0x20, 2132, len(records), b".FIT")
     header += struct.pack("<H", crc(header))
-    return header + records + struct.pack("<H", crc(header + records))
+    return bytes(header + records + struct.pack("<H", crc(header + records)))
 
 
 def monitoring(text: str | None = None, **fields: int) -> Message:
