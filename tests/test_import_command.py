@@ -11,7 +11,7 @@ import pytest
 
 from lsm2.cli import main
 from lsm2.readers.formats import recognise
-from lsm2.simulation import simulate_apple_health
+from lsm2.simulation import simulate, simulate_apple_health
 from tests.exports.actigraph import agd
 from tests.exports.empatica import e4
 from tests.exports.files import write_folder, write_zip
@@ -70,6 +70,23 @@ def test_apple_health_is_recognised(tmp_path: Path, capsys: pytest.CaptureFixtur
     export = simulate_apple_health(tmp_path / "export.zip", days=1)
     assert main(["import", "auto", str(export), "-o", str(tmp_path / "a.parquet")]) == 0
     assert capsys.readouterr().out.startswith(f"{export}: Apple Health, 1 file to read")
+
+
+@pytest.mark.parametrize("name", ["two.csv", "hr.csv", "x/steps.csv"])
+def test_tables_under_our_own_names_are_tables_whatever_they_are_called(tmp_path: Path, name: str) -> None:
+    rows = simulate(participants=2, days=1).reset_index()
+    for frame in (rows, rows[rows["participant_id"] == "simulated-1"][["timestamp", "steps", "heart_rate"]]):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        frame.to_csv(path, index=False)
+        assert recognise(path)[0].command == recognise(path.parent)[0].command == "table"
+    alone = frame[["timestamp", "heart_rate"]]
+    alone.to_csv(path, index=False)
+    assert recognise(path)[0].command == "table"
+    output = tmp_path / "out" / "a.parquet"
+    output.parent.mkdir(exist_ok=True)
+    assert main(["import", "auto", str(path), "-o", str(output)]) == 0
+    assert pd.read_parquet(output)["heart_rate"].notna().sum() == alone["heart_rate"].notna().sum()
 
 
 def test_several_formats_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -317,3 +317,10 @@ def test_colours_contrast_enough(scheme: str) -> None:
     assert contrast("accent", "paper") >= 4.5
     for mark in ("observed", "filled"):
         assert min(contrast(mark, "paper"), contrast(mark, "missing")) >= 3
+
+
+@pytest.mark.parametrize("name", ["report.pdf", "report.csv"])
+def test_other_kinds_of_files_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="or a folder$"):
+        write_report(recording(), tmp_path / name)
+    assert not list(tmp_path.iterdir())

@@ -23,6 +23,7 @@ from lsm2.cli.options import (
     Precision,
     Progress,
     Recording,
+    Recordings,
     Timestamp,
     Units,
     Workers,
@@ -45,7 +46,7 @@ Grid = Literal["days", "full"]
 
 @app.command()
 def embed(
-    recording: Recording,
+    recording: Recordings,
     output: Output,
     model: ModelName = "lsm2-small",
     level: Annotated[Level, typer.Option(help="What one row stands for.")] = "day",
@@ -101,7 +102,7 @@ def embed(
 
 @app.command()
 def reconstruct(
-    recording: Recording,
+    recording: Recordings,
     output: Output,
     model: ModelName = "lsm2-small",
     point: Annotated[

@@ -10,13 +10,11 @@ import typer
 if TYPE_CHECKING:
     import pandas as pd
 
-Recording = Annotated[
+_RECORDING_HELP = "A recording: .parquet or .csv, one row per participant and minute"
+Recording = Annotated[Path, typer.Argument(metavar="IN", help=f"{_RECORDING_HELP}.")]
+Recordings = Annotated[
     Path,
-    typer.Argument(
-        metavar="IN",
-        help="A recording: .parquet or .csv, one row per participant and minute; or a folder or quoted "
-        "pattern of parquet files.",
-    ),
+    typer.Argument(metavar="IN", help=f"{_RECORDING_HELP}; or a folder or quoted pattern of parquet files."),
 ]
 Output = Annotated[Path, typer.Option("--output", "-o", help="The file to write: .parquet or .csv.")]
 MODEL_HELP = (

@@ -15,7 +15,7 @@ from lsm2.readers.cells import read_epoch, read_iso, read_numbers
 from lsm2.readers.export import Entry, Export, open_export
 from lsm2.readers.recording import ASLEEP, AWAKE
 from lsm2.readers.request import OnError, Request
-from lsm2.readers.rows import Piece, Sheet, header_of, open_sheet
+from lsm2.readers.rows import Piece, Sheet, header_of, is_plain_table, open_sheet
 from lsm2.readers.store import Store
 
 _E4 = {
@@ -141,11 +141,12 @@ def recognised(export: Export) -> list[tuple[str, Entry]]:
     """Return the files that are read, and of which kind each is."""
     found = []
     for entry in export.named(".csv"):
-        names = set(map(plain_name, header_of(entry)))
+        header = header_of(entry)
+        names = set(map(plain_name, header))
         if names & {"timestampunix", "timestampiso"}:
             if names & {*_MINUTES, _WEAR, _STAGE}:
                 found.append(("minutes", entry))
-        elif entry.base in _E4 and entry.size:
+        elif entry.base in _E4 and entry.size and not is_plain_table(header):
             found.append(("e4", entry))
         elif "digital_biomarkers" in entry.folders and any(
             entry.base.endswith(f"_{name}.csv")

@@ -29,7 +29,7 @@ from lsm2.readers.fitbit_takeout import (
 from lsm2.readers.fitbit_web import is_web, read_web
 from lsm2.readers.json import head_of, read_document, read_items
 from lsm2.readers.request import OnError, Request
-from lsm2.readers.rows import header_of, open_sheet
+from lsm2.readers.rows import header_of, is_plain_table, open_sheet
 from lsm2.readers.store import Store
 
 _STEM = re.compile(r"^([a-z_]+?)(?:[-_ ](?:\d{4}[-_]\d{2}[-_]\d{2}|\d+).*)?\.json$")
@@ -129,6 +129,8 @@ def recognised(export: Export) -> list[tuple[str, Entry]]:
 def _kind(entry: Entry) -> str | None:
     if entry.base.endswith(".csv"):
         header = header_of(entry)
+        if is_plain_table(header):
+            return None
         if is_stages(header):
             return "stages"
         if is_minutes(entry, header):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from lsm2.channels import plain_name
+from lsm2.channels import CHANNELS, plain_name
 from lsm2.readers.export import Entry
 from lsm2.readers.faults import Faults
 from lsm2.readers.xml import ReadError
@@ -173,6 +173,16 @@ def header_of(entry: Entry, *, above: int = 0) -> tuple[str, ...]:
         return ()
     separator = max(",;\t", key=lines[above].count)
     return tuple(name.strip().strip('"').strip() for name in lines[above].split(separator))
+
+
+def is_plain_table(header: tuple[str, ...]) -> bool:
+    """Say whether a header is that of a table in this package's own names, which no device writes.
+
+    >>> is_plain_table(("timestamp", "heart_rate")), is_plain_table(("timestamp", "steps", "data source"))
+    (True, False)
+    """
+    known = [name for name in header if name in CHANNELS]
+    return "participant_id" in header or len(known) > 1 or "heart_rate" in known
 
 
 class _Reader:

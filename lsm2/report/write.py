@@ -23,6 +23,7 @@ from lsm2.report.contents import Contents, gather
 from lsm2.report.page import render_index, render_page
 
 _LONGEST_NAME = 60
+_OTHER_FILES = (".pdf", ".png", ".svg", ".md", ".txt", ".csv", ".gz", ".pq", ".parquet", ".json")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d|index)(\..*)?", re.IGNORECASE)
 
 
@@ -139,8 +140,11 @@ def check_target(output: Path, people: int) -> bool:
 
     Raises:
         FileNotFoundError: The folder of the file does not exist.
-        ValueError: Several participants for one file, or a file where a folder would have to be.
+        ValueError: Several participants for one file, a file where a folder would have to be, or another
+            kind of file.
     """
+    if output.suffix.lower() in _OTHER_FILES:
+        raise ValueError(f"{output}: a report is a file that ends in .html, or a folder")
     if output.suffix.lower() not in (".html", ".htm"):
         if output.exists() and not output.is_dir():
             raise ValueError(f"{output}: is a file; name a folder, or a file that ends in .html")
