@@ -321,6 +321,6 @@ def test_colours_contrast_enough(scheme: str) -> None:
 
 @pytest.mark.parametrize("name", ["report.pdf", "report.csv"])
 def test_other_kinds_of_files_are_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="or a folder$"):
+    with pytest.raises(ValueError, match=r"or a folder$"):
         write_report(recording(), tmp_path / name)
     assert not list(tmp_path.iterdir())
