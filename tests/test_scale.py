@@ -276,7 +276,8 @@ def test_an_error_in_a_worker_names_the_participant(recording: pd.DataFrame, che
 
 
 BUSY = """
-import lsm2
+import lsm2, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in what a shell runs in the background
 recording = lsm2.simulate(participants=8, days=10)
 while True:
     lsm2.embed(recording, workers=2, model={checkpoint!r}, level="token")
@@ -287,12 +288,15 @@ while True:
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_no_process_is_left_behind(checkpoint: Path, how: signal.Signals) -> None:
     process = start(BUSY.format(checkpoint=str(checkpoint)))
-    until(lambda: len([pid for pid in group_of(process) if _is_worker(pid)]) == 2)
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)  # what Ctrl-C does
-    else:
+    try:
+        until(lambda: len([pid for pid in group_of(process) if _is_worker(pid)]) == 2)
+        if how == signal.SIGINT:
+            os.killpg(process.pid, how)  # what Ctrl-C does
+        else:
+            process.kill()
+        process.wait(60)
+    finally:
         process.kill()
-    process.wait(60)
     assert process.returncode != 0
     until(lambda: group_of(process) == [], 30)
 
