@@ -160,6 +160,8 @@ def test_networks_that_learn_from_labels_stand_in_the_same_table(directory: Path
         assert auroc[method, "no heart"] != auroc[method, np.nan]
     assert {"tiny, fine-tuned", "from scratch"} <= set(found.differences["method"])
     page = probe_page(found.facts, found.scores, found.differences)
+    many = [found.scores.assign(method=found.scores["method"] + f" {n}") for n in range(3)]
+    assert set(draw_probes(pd.concat([found.scores, *many]))) == {"removed"}  # more methods than styles
     assert "| made | made | 16 / 16 | from scratch |" in page and "the other's | smaller by |" in page
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def _drops(whole: pd.DataFrame, removed: pd.DataFrame, models: Sequence[str]) ->
             both = lost[[model, other]].dropna()
             if len(both):
                 own, its = both.mean()
-                smaller = f"{1 - own / its:.0%}" if its > 0 else "-"
+                smaller = f"{1 - own / its:.0%}" if min(own, its) > 0 else "-"
                 cells = f"{len(both)} in {both.index.get_level_values('task').nunique()}"
                 rows.append([model, str(other), cells, f"{own:.3f}", f"{its:.3f}", smaller])
     return _rows(["method", "beside", "cells in tasks", "its mean drop", "the other's", "smaller by"], rows)
@@ -196,7 +197,7 @@ def draw_probes(scores: pd.DataFrame) -> dict[str, Figure]:
     main = _main(scores[scores["whose"] == "all"])
     whole = main[main["removed"].isna() & main["labelled"].isna()]
     figures = {}
-    styles = dict(zip(dict.fromkeys(main["method"]), _STYLES, strict=False))
+    styles = dict(zip(dict.fromkeys(main["method"]), cycle(_STYLES), strict=False))
     few, removed = main[main["labelled"].notna()], main[main["removed"].notna()]
     if len(few):
         figures["few-labels"] = _panels(
