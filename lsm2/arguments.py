@@ -14,11 +14,18 @@ def one_of(name: str, value: object, known: Iterable[str]) -> None:
         raise ValueError(f"{name}={value!r} is not known; it is one of {', '.join(known)}")
 
 
+def is_whole(value: object, least: int = 1) -> bool:
+    """Whether a value is a whole number, so large or larger; True and False are none.
+
+    >>> is_whole(3), is_whole(0), is_whole(0, 0), is_whole(2.0), is_whole(True)
+    (True, False, True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
+
+
 def check_batch_size(batch_size: object) -> None:
     """Refuse what is neither a number of days nor None."""
-    if batch_size is not None and (
-        isinstance(batch_size, bool) or not isinstance(batch_size, (int, np.integer)) or batch_size < 1
-    ):
+    if batch_size is not None and not is_whole(batch_size):
         raise ValueError(f"batch_size={batch_size!r} is a number of days, 1 or more, or None")
 
 
@@ -31,9 +38,7 @@ def check_uncertainty(interval: object, n_samples: object, seed: object) -> None
     ):
         raise ValueError(f"interval={interval!r} is a share of values, above 0 and below 1, such as 0.9")
     for name, value, least in (("n_samples", n_samples, 1), ("seed", seed, 0)):
-        if value is not None and (
-            isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least
-        ):
+        if value is not None and not is_whole(value, least):
             raise ValueError(f"{name}={value!r} is a whole number, {least} or more")
     if interval is not None and n_samples is not None:
         raise ValueError("interval= and n_samples= exclude each other: ask for one, or call twice")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from lsm2.arguments import one_of
+from lsm2.arguments import is_whole, one_of
 from lsm2.days import FrameError
 from lsm2.loading import resolve
 from lsm2.model import Level, Model
@@ -232,7 +232,7 @@ def _check(
     for name, value, least in (("cv", cv, 2), ("components", components, 1), ("seed", seed, 0)):
         if value is None and name == "components":
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        if not is_whole(value, least):
             raise FrameError(f"{name}={value!r} is a whole number, {least} or more")
     if weight is not None:
         one_of("class_weight", weight, ("balanced",))

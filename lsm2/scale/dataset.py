@@ -7,10 +7,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import pandas as pd
 
-from lsm2.arguments import one_of
+from lsm2.arguments import is_whole, one_of
 from lsm2.model import Model
 from lsm2.scale.cluster import run_on_ray, run_on_spark
 from lsm2.scale.compute import PartitionError, warn_once
@@ -173,7 +172,7 @@ def _dataset(
 ) -> pd.DataFrame:
     one_of("engine", engine, ENGINES)
     one_of("on_error", on_error, ("raise", "warn"))
-    if isinstance(part_days, bool) or not isinstance(part_days, (int, np.integer)) or part_days < 1:
+    if not is_whole(part_days):
         raise ValueError(f"part_days={part_days!r} is a number of days, 1 or more")
     local = engine == "local"
     if gpu and local and device is None:

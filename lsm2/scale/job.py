@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from lsm2.arguments import is_whole
 from lsm2.days import PARTICIPANT, TIMESTAMP, find_key
 from lsm2.scale.compute import Outcome, compute, heard_table
 from lsm2.scale.local import spread
@@ -112,9 +112,7 @@ def make_crew(workers: int | None, device: str | Sequence[str] | None) -> list[P
     Raises:
         ValueError: ``workers`` is no number of processes, or fewer than the devices.
     """
-    if workers is not None and (
-        isinstance(workers, bool) or not isinstance(workers, (int, np.integer)) or workers < 1
-    ):
+    if workers is not None and not is_whole(workers):
         raise ValueError(f"workers={workers!r} is a number of processes, 1 or more")
     devices = [device] if device is None or isinstance(device, str) else list(device)
     if not devices:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from lsm2.arguments import is_whole
+
 _DAY = 1440  # minutes
 _START = "2024-03-04"  # a Monday
 _CHANNELS = ("heart_rate", "steps", "calories", "activity_counts", "sleep_asleep")
@@ -38,7 +40,7 @@ def simulate(participants: int = 2, days: int = 7, seed: int = 0) -> pd.DataFram
     ((2880, 5), True, 'simulated-1')
     """
     for name, number in (("participants", participants), ("days", days)):
-        if not isinstance(number, (int, np.integer)) or isinstance(number, bool) or number < 1:
+        if not is_whole(number):
             raise ValueError(f"{name}={number!r} must be a whole number above 0")
     people = [_person(np.random.default_rng([seed, person]), days) for person in range(participants)]
     times = pd.date_range(_START, periods=days * _DAY, freq="min")
