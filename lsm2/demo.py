@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pandas as pd
 
 import lsm2
 from lsm2 import figures
+from lsm2.files import replacing
 from lsm2.tables import read_table, write_table
 
 
@@ -65,9 +65,5 @@ def run(
 
 
 def _draw(recording: pd.DataFrame, filled: pd.DataFrame, model: lsm2.Model, path: Path) -> None:
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with replacing(path) as temporary:
         figures.day(recording, filled, schema=model.schema).savefig(temporary, dpi=150)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsm2.channels import plain_name
+from lsm2.files import replacing
 
 PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz")
@@ -152,12 +152,8 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     check_suffix(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path.parent}: no such directory to write {path.name} into; make it first")
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with replacing(path) as temporary:
         if path.name.lower().endswith(PARQUET):
             pq.write_table(to_arrow(frame), temporary, compression="zstd")
         else:
             frame.to_csv(temporary, compression="gzip" if path.name.lower().endswith(".gz") else None)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +18,7 @@ from torch import Tensor
 
 from lsm2.aim import AIM, AIMConfig
 from lsm2.channels import Schema
+from lsm2.files import replacing
 
 CONFIG, WEIGHTS, CARD = "config.json", "model.safetensors", "README.md"
 
@@ -108,26 +107,6 @@ def save_checkpoint(
         with replacing(directory / CARD) as temporary:
             temporary.write_text(card)
     return directory
-
-
-class replacing:
-    """A temporary name beside a file, renamed to it if nothing went wrong."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Path:
-        handle, name = tempfile.mkstemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-        os.close(handle)
-        self.temporary = Path(name)
-        return self.temporary
-
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        if kind is None:
-            self.temporary.chmod(0o644)
-            os.replace(self.temporary, self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
 
 
 def read_config(directory: str | Path) -> CheckpointConfig:

@@ -111,7 +111,7 @@ def gaps(
     so that a run that was stopped goes on.
     """
     from lsm2.evaluation import choose_baselines, choose_protocols, config_cohort, evaluate_gaps
-    from lsm2.evaluation.evaluate import write_atomically
+    from lsm2.files import replacing
     from lsm2.tables import read_table
 
     if (recording is None) == (data is None):
@@ -161,7 +161,9 @@ def gaps(
     if split == "test":
         written = test_log.read_text() if test_log.exists() else _LOG_HEADER
         line = _log_line(found.facts)
-        write_atomically(test_log, lambda path: path.write_text(written + line))
+        test_log.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(test_log) as temporary:
+            temporary.write_text(written + line)
     typer.echo(
         f"{output}: table.md, results.json, scores.parquet and figures, of {found.facts['people']} people"
     )

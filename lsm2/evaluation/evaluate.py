@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lsm2.files import replacing
+
 from .baselines import BASELINES, Baseline, same_minute
 from .cohorts import Cohort, frame_cohorts
 from .gaps import Method, baseline_method, learnt_method, model_method, score_gaps
@@ -31,6 +33,8 @@ from .ridge import ridge
 from .tables import contests, skill, summarise
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from lsm2.model import Model
 
 Learn = Callable[[Sequence[Recordings]], Baseline]
@@ -94,14 +98,12 @@ class GapEvaluation:
         from .figures import draw_all
 
         out = Path(directory)
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomically(out / "scores.parquet", lambda path: self.scores.to_parquet(path, index=False))
-        write_atomically(out / "results.json", lambda path: path.write_text(self._json()))
-        write_atomically(out / "table.md", lambda path: path.write_text(self.markdown()))
-        for name, figure in draw_all(self.summary, judged=list(self.facts["checkpoints"])).items():
-            write_atomically(
-                out / f"{name}.png", partial(figure.savefig, dpi=80, format="png", metadata={"Software": ""})
-            )
+        files: dict[str, Callable[[Path], Any]] = {
+            "scores.parquet": partial(self.scores.to_parquet, index=False),
+            "results.json": lambda path: path.write_text(self._json()),
+            "table.md": lambda path: path.write_text(self.markdown()),
+        }
+        write_files(out, files, draw_all(self.summary, judged=list(self.facts["checkpoints"])))
         return out
 
 
@@ -306,12 +308,15 @@ def machine() -> str:
     return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
-def write_atomically(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file under a temporary name and rename it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".part")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def write_files(
+    directory: Path, files: Mapping[str, Callable[[Path], Any]], figures: Mapping[str, Figure]
+) -> None:
+    """Write files by name, and figures as name.png, each under a temporary name and then renamed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    pictures: dict[str, Callable[[Path], Any]] = {
+        f"{name}.png": partial(figure.savefig, dpi=80, format="png", metadata={"Software": ""})
+        for name, figure in figures.items()
+    }
+    for name, write in {**files, **pictures}.items():
+        with replacing(directory / name) as temporary:
+            write(temporary)

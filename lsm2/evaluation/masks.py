@@ -7,12 +7,13 @@ becomes of the code that draws them. A recording that is no longer the one they 
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+
+from lsm2.files import replacing
 
 from .protocols import Protocol
 from .recordings import BoolArray, Recordings
@@ -81,14 +82,9 @@ class MaskStore:
 
 def _write(path: Path, key: dict[str, object], drawn: list[BoolArray]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
     bits = np.packbits(np.stack(drawn), axis=-1)  # (rounds, days, channels, 180)
-    try:
-        with temporary.open("wb") as file:
-            np.savez_compressed(file, key=np.array(json.dumps(key)), hidden=bits)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, key=np.array(json.dumps(key)), hidden=bits)
 
 
 def _read(path: Path, key: dict[str, object], recordings: Recordings) -> list[BoolArray]:

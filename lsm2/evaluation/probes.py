@@ -21,7 +21,7 @@ from lsm2.days import read_days
 from lsm2.probe import scores
 from lsm2.probe.linear import Recipe
 
-from .evaluate import machine, write_atomically
+from .evaluate import machine, write_files
 from .features import hand_made, hand_made_of_events, missingness
 from .probing import Features, Float, Rows, by_number_of_people, out_of_fold
 from .recordings import read_recordings
@@ -195,18 +195,13 @@ class ProbeEvaluation:
         from .probe_report import draw_probes, probe_page
 
         out = Path(directory)
-        out.mkdir(parents=True, exist_ok=True)
-        page = probe_page(self.facts, self.scores, self.differences)
-        write_atomically(out / "scores.parquet", partial(self.scores.to_parquet, index=False))
-        write_atomically(out / "differences.parquet", partial(self.differences.to_parquet, index=False))
-        write_atomically(
-            out / "facts.json", lambda path: path.write_text(json.dumps(self.facts, indent=1) + "\n")
-        )
-        write_atomically(out / "table.md", lambda path: path.write_text(page))
-        for name, figure in draw_probes(self.scores).items():
-            write_atomically(
-                out / f"{name}.png", partial(figure.savefig, dpi=80, format="png", metadata={"Software": ""})
-            )
+        files: dict[str, Callable[[Path], Any]] = {
+            "scores.parquet": partial(self.scores.to_parquet, index=False),
+            "differences.parquet": partial(self.differences.to_parquet, index=False),
+            "facts.json": lambda path: path.write_text(json.dumps(self.facts, indent=1) + "\n"),
+            "table.md": lambda path: path.write_text(probe_page(self.facts, self.scores, self.differences)),
+        }
+        write_files(out, files, draw_probes(self.scores))
         return out
 
 

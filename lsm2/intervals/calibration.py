@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from lsm2.checkpoint.native import CheckpointError, problems_of, replacing
+from lsm2.checkpoint.native import CheckpointError, problems_of
+from lsm2.files import replacing
 from lsm2.intervals.correlation import TIMES
 from lsm2.intervals.scales import Scale
 from lsm2.intervals.tables import DISTANCES, LEVELS, Table

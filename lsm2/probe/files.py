@@ -12,8 +12,9 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
 from lsm2.checkpoint import CheckpointError, shipped
-from lsm2.checkpoint.native import problems_of, replacing
+from lsm2.checkpoint.native import problems_of
 from lsm2.checkpoint.shipped import PROBE
+from lsm2.files import replacing
 from lsm2.probe.linear import Linear
 from lsm2.probe.probe import Probe, ProbeConfig
 

@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from lsm2.arguments import check_batch_size, check_uncertainty
-from lsm2.checkpoint.native import replacing
 from lsm2.days.keys import read_keys
+from lsm2.files import replacing
 from lsm2.loading import resolve
 from lsm2.model import Model
 from lsm2.report.contents import Contents, gather

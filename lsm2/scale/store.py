@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lsm2.days import PARTICIPANT
+from lsm2.files import replacing
 from lsm2.scale.compute import Outcome, join, join_attrs, row_counts
 from lsm2.tables import attrs_of, to_arrow, with_attrs
 
@@ -126,9 +127,8 @@ class Store:
             path.unlink(missing_ok=True)
             return
         table = pd.DataFrame({PARTICIPANT: list(errors), "error": list(errors.values())})
-        temporary = self.folder / f".{ERRORS}.tmp"
-        table.to_csv(temporary, index=False)
-        os.replace(temporary, path)
+        with replacing(path) as temporary:
+            table.to_csv(temporary, index=False)
 
     def discard_if_nothing_is_done(self) -> None:
         """Remove the folder where it holds no part."""
@@ -178,9 +178,8 @@ def _check(manifest: Path, job: dict[str, Any], folder: Path) -> None:
                 "as it was, or remove the folder to start anew."
             )
         return
-    temporary = manifest.with_name(f".{MANIFEST}.tmp")
-    temporary.write_text(json.dumps(job, indent=1))
-    os.replace(temporary, manifest)
+    with replacing(manifest) as temporary:
+        temporary.write_text(json.dumps(job, indent=1))
 
 
 def _plain(label: Any) -> Any:

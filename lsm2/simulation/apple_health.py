@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lsm2.days.clock import as_zone, offsets
+from lsm2.files import replacing
 from lsm2.simulation.recordings import simulate
 
 _MEMBER = "apple_health_export/export.xml"
@@ -110,8 +111,7 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
     target = path if suffix in (".zip", ".xml") else path / _MEMBER
     if target is not path:
         target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{os.getpid()}.{target.name}")
-    try:
+    with replacing(target) as temporary:
         if suffix == ".zip":
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
                 archive.writestr("apple_health_export/export_cda.xml", "<ClinicalDocument/>\n")
@@ -120,9 +120,6 @@ def _open(path: Path) -> Iterator[IO[bytes]]:
         else:
             with temporary.open("wb") as plain:
                 yield plain
-        os.replace(temporary, target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Export:
