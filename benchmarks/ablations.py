@@ -20,7 +20,7 @@ import torch
 
 from lsm2.aim import AIM
 from lsm2.training import PretrainConfig, pretrain
-from lsm2.training.dataset import Windows, load_recordings, normalise
+from lsm2.training.materials import gather
 from lsm2.training.pretrain import make_trainer
 from lsm2.training.trainer import family_groups
 
@@ -93,10 +93,10 @@ def variant_config(raw: dict[str, Any], name: str, seed: int) -> dict[str, Any]:
 def seconds_per_step(raw: dict[str, Any], data: Path, steps: int = 5) -> float:
     """Processor time of a step, once the shapes are known."""
     config = PretrainConfig.model_validate(raw)
-    train = load_recordings(config, data, "train")
-    schema = config.schema_of_channels()
-    model = AIM(config.aim(normalise(config, schema, train))).train()
-    trainer = make_trainer(config, model, Windows(config, train, model.config), family_groups(schema))
+    materials = gather(config, data)
+    model = AIM(config.aim(materials.survey.normalisation(config))).train()
+    groups = family_groups(config.schema_of_channels())
+    trainer = make_trainer(config, model, materials.feed(model.config), groups)
     for number in range(steps):
         trainer.step(number)
     began = time.process_time()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,13 @@ from safetensors.torch import load_file
 import lsm2
 from lsm2.aim import AIM
 from lsm2.training import PretrainConfig, Source, load_source, pretrain
+from lsm2.training.config import StreamConfig
 from lsm2.training.contrastive import contrast, draw_view
-from lsm2.training.dataset import Recordings, Windows, load_recordings, normalise
+from lsm2.training.dataset import Recordings, Windows, load_recordings
+from lsm2.training.feed import StreamFeed, find_pieces
+from lsm2.training.materials import gather
 from lsm2.training.sources import SleepLog, draw_split, native_samples, read_splits
+from lsm2.training.survey import Survey
 from lsm2.training.trainer import learning_rate
 
 SHIPPED = Path(lsm2.__file__).parent / "training" / "lsm2-small.json"
@@ -184,6 +190,119 @@ def test_two_processes_learn_what_one_does(data: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(tensor.float(), together[name].float(), rtol=1e-2, atol=1e-3, msg=name)
 
 
+STREAM = {"part_days": 4, "held_parts": 2, "lanes": 3, "uses": 0.5}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sources of two files each; a participant of the second goes on in its other file."""
+    folder = tmp_path_factory.mktemp("shards")
+    frame = lsm2.simulate(participants=16, days=2, seed=5).reset_index()
+    frame = frame[["participant_id", "timestamp", "heart_rate", "steps", "sleep_asleep"]]
+    people = frame["participant_id"].unique()
+    for name, chosen in (("large", people[:12]), ("small", people[12:])):
+        (folder / name).mkdir()
+        rows = frame[frame["participant_id"].isin(chosen)].reset_index(drop=True)
+        half = len(rows) // 2 + (720 if name == "small" else 0)
+        rows.iloc[:half].to_parquet(folder / name / "a.parquet")
+        rows.iloc[half:].to_parquet(folder / name / "b.parquet")
+    return folder
+
+
+def streaming(**changes: Any) -> PretrainConfig:
+    sources = ({"name": "large", "file": "large/*.parquet"}, {"name": "small", "file": "small"})
+    fields = {"sources": sources, "network": NETWORK | {"dropout": 0.0}, "batch_windows": 6, "stream": STREAM}
+    return config(**(fields | changes))
+
+
+def test_files_are_surveyed_in_parts_as_in_one(shards: Path) -> None:
+    whole, parts = (gather(streaming(stream=stream), shards) for stream in (None, STREAM))
+    assert (whole.survey.counts == parts.survey.counts).all()
+    assert whole.survey.counts[:, 0, 0].tolist() == [9, 3]
+    assert whole.survey.normalisation(streaming()) == parts.survey.normalisation(streaming())
+    np.testing.assert_allclose(whole.survey.moments, parts.survey.moments, rtol=1e-9)
+    assert whole.survey.facts(streaming())["days"] == 24
+    assert whole.valid is not None and parts.valid is not None
+    np.testing.assert_array_equal(whole.valid.values, parts.valid.values)
+    assert len(set(whole.valid.person)) == 4
+
+
+def test_streaming_learns_as_days_in_memory_do(shards: Path, tmp_path: Path) -> None:
+    steps = {"steps": 60, "valid_every": 60, "batch_windows": 8, "learning_rate": 5e-3, "ema": 0.9}
+    ratios = []
+    for name, stream in (("memory", None), ("stream", STREAM)):
+        pretrain(streaming(stream=stream, **steps), data=shards, output=tmp_path / name, progress=False)
+        line = json.loads((tmp_path / name / "log.jsonl").read_text().splitlines()[-1])
+        ratios.append(line["valid"]["gaps_60/steps/mse_ratio"])
+    assert max(ratios) < 0.95 and abs(ratios[0] - ratios[1]) < 0.1, ratios
+
+
+def test_a_stream_goes_through_all_days_and_holds_few(shards: Path) -> None:
+    settings = streaming()
+    materials = gather(settings, shards)
+    network = settings.aim(materials.survey.normalisation(settings))
+    with closing(materials.feed(network)) as feed:
+        assert isinstance(feed, StreamFeed) and feed.every == 1
+        seen, most = set(), 0
+        for step in range(60):
+            (first, second, third) = feed.draw(step)
+            assert len(first.batch.values) == len(second.batch.values) == len(third.batch.values) == 2
+            seen |= {float(values.sum()) for one in (first, second, third) for values in one.batch.values}
+            most = max(most, len(feed._held))
+        assert most <= 3 * (2 + 1) and len(feed.pieces) == 5 + 2
+        assert {feed.pieces[p].source for p in feed._picked} == {0, 1}
+        assert set(feed._picked) == set(range(7))
+    assert len(seen) > 24
+
+
+def test_a_stopped_stream_goes_on_to_the_same_weights(shards: Path, tmp_path: Path) -> None:
+    whole = pretrain(streaming(), data=shards, output=tmp_path / "whole", progress=False)
+    for _ in range(20):
+        parts = pretrain(streaming(), data=shards, output=tmp_path / "parts", progress=False, seconds=0)
+        if parts.exists():
+            break
+    assert same(whole, parts)
+    assert not same(whole, pretrain(streaming(seed=1), data=shards, output=tmp_path / "c", progress=False))
+
+
+def test_a_stream_goes_on_with_another_number_of_processes(shards: Path, tmp_path: Path) -> None:
+    settings = streaming(steps=8, valid_every=8, checkpoint_seconds=0.001)
+    alone = pretrain(settings, data=shards, output=tmp_path / "alone", progress=False)
+    run = tmp_path / "run"
+    pretrain(settings, data=shards, output=run, progress=False, seconds=0)
+    done = steps_done(run)
+    assert 0 < done < 8
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    process = start(launcher, tmp_path, settings, shards)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors.decode()[-2000:]
+    together = weights(run / "checkpoint")
+    for name, tensor in weights(alone).items():
+        torch.testing.assert_close(tensor.float(), together[name].float(), rtol=1e-2, atol=1e-3, msg=name)
+
+
+def test_a_stream_of_other_files_is_refused(shards: Path, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(shards, data)
+    settings = streaming()
+    pretrain(settings, data=data, output=tmp_path / "run", progress=False, seconds=0)
+    pd.read_parquet(data / "large" / "a.parquet").iloc[:2880].to_parquet(data / "large" / "a.parquet")
+    with pytest.raises(ValueError, match=r"of other recordings \(large/a.parquet differs\)"):
+        pretrain(settings, data=data, output=tmp_path / "run", progress=False)
+    pretrain(settings, data=data, output=tmp_path / "run", progress=False, resume=False)
+
+
+def test_more_processes_than_lanes_are_refused(shards: Path) -> None:
+    settings = streaming()
+    materials = gather(settings, shards)
+    pieces = find_pieces(settings, StreamConfig(**STREAM), shards, "train")
+    network = settings.aim(materials.survey.normalisation(settings))
+    with pytest.raises(ValueError, match=r"4 processes share 3 lanes; set stream.lanes to a multiple of 4"):
+        StreamFeed(settings, pieces, [4] * len(pieces), network, rank=0, world=4)
+    with pytest.raises(ValueError, match="leave stream out"):
+        streaming(contrastive={})
+
+
 CONTRASTIVE = {"contrastive": {}, "network": NETWORK | {"dropout": 0.0}}
 
 
@@ -217,7 +336,7 @@ def test_contrastive_pretraining_is_the_same_in_parts_and_after_a_stop(data: Pat
 def test_views_move_in_time_and_hide_but_invent_nothing(data: Path) -> None:
     settings = config(**CONTRASTIVE, masks={"tokens": 0, "slots": 0, "channels": 1})
     windows = windows_of(settings, load_recordings(settings, data, "train"))
-    batch = windows.draw(torch.Generator().manual_seed(0))
+    batch = windows.draw(torch.Generator().manual_seed(0), settings.batch_windows)
     model = AIM(windows.network)
     groups = torch.arange(3)
     view = draw_view(batch, model, settings, groups, torch.Generator().manual_seed(1))
@@ -270,7 +389,7 @@ def test_learning_rate_warms_up_and_falls() -> None:
 def test_normalisation_comes_from_the_train_people_only(data: Path) -> None:
     settings = config()
     train = load_recordings(settings, data, "train")
-    constants = normalise(settings, settings.schema_of_channels(), train)
+    constants = Survey.of(settings, train).normalisation(settings)
     frame = pd.read_parquet(data / "cohort.parquet")
     people = draw_split(frame["participant_id"].unique().tolist(), 0, 0.25)["train"]
     rates = frame.loc[frame["participant_id"].isin(people), "heart_rate"].dropna()
@@ -282,7 +401,7 @@ def test_normalisation_comes_from_the_train_people_only(data: Path) -> None:
 
 def windows_of(settings: PretrainConfig, recordings: Recordings) -> Windows:
     return Windows(
-        settings, recordings, settings.aim(normalise(settings, settings.schema_of_channels(), recordings))
+        settings, recordings, settings.aim(Survey.of(settings, recordings).normalisation(settings))
     )
 
 

@@ -16,7 +16,8 @@ from lsm2.aim.context import build_context
 from lsm2.aim.usual import usual_day, usual_sums
 from lsm2.days import read_days
 from lsm2.training import PretrainConfig
-from lsm2.training.dataset import Windows, load_recordings, normalise
+from lsm2.training.dataset import Windows, load_recordings
+from lsm2.training.survey import Survey
 from lsm2.usual import UsualDays
 from tests.conftest import tiny_config, tiny_model, tiny_network
 
@@ -217,7 +218,7 @@ def test_training_windows_see_other_days_turned_like_themselves() -> None:
             steps=1,
         )
         recordings = load_recordings(settings, Path(folder), "train")
-    network = settings.aim(normalise(settings, settings.schema_of_channels(), recordings))
+    network = settings.aim(Survey.of(settings, recordings).normalisation(settings))
     windows = Windows(settings, recordings, network)
     row = int(np.flatnonzero(recordings.values[:, 0].std(1) > 1)[1])  # the second day of "a"
     (others,) = windows.other_days(np.array([row]))
@@ -228,5 +229,5 @@ def test_training_windows_see_other_days_turned_like_themselves() -> None:
     assert np.allclose(sums[0, 0, :, 2], np.roll(seen, -30), rtol=1e-4)
     drawn = [len(windows.other_days(np.array([row]), torch.Generator().manual_seed(i))[0]) for i in range(60)]
     assert set(drawn) == {0, 1, 2}
-    batch = windows.draw(torch.Generator().manual_seed(0))
+    batch = windows.draw(torch.Generator().manual_seed(0), settings.batch_windows)
     assert batch.usual is not None and batch.usual.shape == (64, 1, 144, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +111,14 @@ def find_files(source: str | Path) -> list[Path]:
     return sorted(found)
 
 
-def make_plan(files: Sequence[Path], *, participant: str, timestamp: str, part_days: int) -> Plan:
+def make_plan(
+    files: Sequence[Path],
+    *,
+    participant: str,
+    timestamp: str,
+    part_days: int,
+    only: Collection[Any] | None = None,
+) -> Plan:
     """Find out where the rows of each participant are; reads no more of the files than that.
 
     Args:
@@ -119,6 +126,7 @@ def make_plan(files: Sequence[Path], *, participant: str, timestamp: str, part_d
         participant: The column of participants.
         timestamp: The column of times.
         part_days: About so many days, of 1,440 rows each, become a part.
+        only: Participants to be planned for; None for all.
 
     Raises:
         ValueError: A file cannot be read as parquet; the files' columns have different types; a participant
@@ -165,7 +173,7 @@ def make_plan(files: Sequence[Path], *, participant: str, timestamp: str, part_d
         tuple(str(path.absolute()) for path in files),
         schema.with_metadata(schemas[0].metadata),
         timestamp,
-        tuple(_parts(people, part_days * DAY)),
+        tuple(_parts({k: v for k, v in people.items() if only is None or k in only}, part_days * DAY)),
     )
 
 

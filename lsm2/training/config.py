@@ -35,6 +35,21 @@ class ContrastiveConfig(BaseModel):
     """Standard deviation of the noise on each minute, network units."""
 
 
+class StreamConfig(BaseModel):
+    """Training on more days than memory holds, see :class:`lsm2.training.feed.StreamFeed`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    part_days: int = Field(default=128, gt=0)
+    """About so many days, of whole people, are read at once."""
+    held_parts: int = Field(default=8, gt=0)
+    """Parts that a lane draws from."""
+    lanes: int = Field(default=4, gt=0)
+    """Independent draws that make up a batch, dealt out to the processes: at least as many as those."""
+    uses: float = Field(default=1.0, gt=0)
+    """About so many windows are drawn for each day between its coming and its going."""
+
+
 class PretrainConfig(BaseModel):
     """Everything that `lsm2 pretrain` needs beside the data directory."""
 
@@ -61,6 +76,8 @@ class PretrainConfig(BaseModel):
     masks: MaskConfig = MaskConfig()
     contrastive: ContrastiveConfig | None = None
     """Learn to recognise windows altered by `masks` and more, instead of reconstructing what `masks` hide."""
+    stream: StreamConfig | None = None
+    """Read the files while training goes on, instead of holding all days in memory."""
     drop_fraction: float = Field(default=0.8, ge=0, lt=1)
     """Share of all tokens dropped from the computation, masked ones first."""
     distance_exponent: float = Field(default=0.5, ge=0)
@@ -110,6 +127,8 @@ class PretrainConfig(BaseModel):
     def _no_dropout_between_passes(self) -> PretrainConfig:
         if self.contrastive is not None and self.network.get("dropout", 0.0):
             raise ValueError("contrastive pretraining computes views twice and needs network.dropout=0")
+        if self.contrastive is not None and self.stream is not None:
+            raise ValueError("contrastive pretraining holds all days in memory; leave stream out")
         return self
 
     @classmethod
@@ -131,6 +150,11 @@ class PretrainConfig(BaseModel):
     def schema_of_channels(self) -> Schema:
         """Return the schema, in the order of `channels`."""
         return Schema.from_names(self.channels)
+
+    @property
+    def patch_minutes(self) -> int:
+        """Minutes of a token."""
+        return int(self.network.get("patch_minutes", AIMConfig.model_fields["patch_minutes"].default))
 
     def aim(self, normalisation: tuple[Normalisation, ...]) -> AIMConfig:
         """Return the network's configuration."""

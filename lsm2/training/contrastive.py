@@ -19,6 +19,7 @@ from torch.nn import functional
 from lsm2.aim import AIM, artificial_mask
 from lsm2.training.config import ContrastiveConfig, PretrainConfig
 from lsm2.training.dataset import Batch, Recordings, Windows
+from lsm2.training.feed import Drawn, Feed
 from lsm2.training.pooled import embed_padded
 from lsm2.training.trainer import Trainer
 
@@ -81,21 +82,21 @@ class ContrastiveTrainer(Trainer):
     """Learns to recognise altered windows; for configs with ``contrastive``; else as :class:`Trainer`."""
 
     def __init__(
-        self, config: PretrainConfig, model: AIM, windows: Windows, groups: Tensor, rank: int, world: int
+        self, config: PretrainConfig, model: AIM, feed: Feed, groups: Tensor, rank: int, world: int
     ) -> None:
         width = model.config.encoder_dim
         options = config.contrastive or ContrastiveConfig()
         head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, options.projection_dim))
-        super().__init__(
-            config, model, windows, groups, rank, world, head.to(next(model.parameters()).device)
-        )
+        super().__init__(config, model, feed, groups, rank, world, head.to(next(model.parameters()).device))
         self.head, self.options = head, options
 
-    def _backward(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def _backward(self, drawn: list[Drawn]) -> Tensor:
         """As :class:`Trainer`; the loss needs all projections at once, so they are computed without gradient
         first, and again, a part at a time, for the gradient of each part.
         """
-        views = [draw_view(batch, self.model, self.config, self.groups, generator) for _ in range(2)]
+        (one,) = drawn
+        batch = one.batch
+        views = [draw_view(batch, self.model, self.config, self.groups, one.generator) for _ in range(2)]
         parts = [self._micro_batches(view.visible) for view in views]
         with torch.no_grad():
             z = torch.zeros(2, len(batch.values), self.options.projection_dim)

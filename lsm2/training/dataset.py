@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lsm2.aim import AIMConfig, Normalisation
+from lsm2.aim import AIMConfig
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.usual import USUAL_SUMS, usual_sums
-from lsm2.channels import CHANNELS, Schema
 from lsm2.days import read_days
 from lsm2.training.config import PretrainConfig
 from lsm2.training.sources import Split, load_source, split_people, worn_values
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MINUTES = 1440
 
@@ -33,7 +36,7 @@ class Recordings:
     next_day: np.ndarray
     """(days,) position of the following calendar day of the same person, or -1."""
     person: np.ndarray
-    """(days,) number of the person."""
+    """(days,) number of the person in their source: a person of two sources has two."""
     source: np.ndarray
     """(days,) position in the config's sources."""
     needs_wear: np.ndarray
@@ -57,78 +60,57 @@ def load_recordings(config: PretrainConfig, directory: Path, split: Split) -> Re
         FileNotFoundError: A file of the config is not in the directory.
         ValueError: A source has no people in the split file, or no day is usable.
     """
-    schema = config.schema_of_channels()
-    parts: list[Recordings] = []
-    days_before = 0
-    # A person of one file is one person, however many sources read it.
-    numbers: dict[tuple[str, Any], int] = {}
-    needs_wear = np.array([c.kind == "count" or c.family == "energy" for c in schema.channels])
+    parts = []
     for number, source in enumerate(config.sources):
-        people = split_people(source, config, directory, split)
-        frame = load_source(source, directory, people)
-        if frame.empty:
-            continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # unknown columns of a source are expected
-            days = read_days(frame, schema, units=source.units)
-        values, on = worn_values(days, source.nonwear)
-        parts.append(
-            Recordings(
-                values=values,
-                worn=on,
-                next_day=np.where(days.next_day >= 0, days.next_day + days_before, -1),
-                person=np.array(
-                    [numbers.setdefault((source.file, p), len(numbers)) for p in days.participants]
-                )[days.person],
-                source=np.full(len(values), number),
-                needs_wear=needs_wear,
-            )
-        )
-        days_before += len(values)
-    if not parts:
-        raise ValueError(f"no day of the {split} people is in the sources {[s.name for s in config.sources]}")
-
-    def joined(name: str) -> np.ndarray:
-        return np.concatenate([getattr(part, name) for part in parts])
-
-    fields = {name: joined(name) for name in ("values", "worn", "next_day", "person", "source")}
-    return Recordings(**fields, needs_wear=needs_wear)
+        frame = load_source(source, directory, split_people(source, config, directory, split))
+        if not frame.empty:
+            parts.append(read_recordings(frame, config, number))
+    return join(parts, config, split)
 
 
-def normalise(config: PretrainConfig, schema: Schema, train: Recordings) -> tuple[Normalisation, ...]:
-    """Constants of each channel from the observed minutes of the train people.
+def read_recordings(frame: pd.DataFrame, config: PretrainConfig, number: int) -> Recordings:
+    """Rows of people of the source ``number``, named and cleaned, as days."""
+    source, schema = config.sources[number], config.schema_of_channels()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # unknown columns of a source are expected
+        days = read_days(frame, schema, units=source.units)
+    values, on = worn_values(days, source.nonwear)
+    return Recordings(
+        values=values,
+        worn=on,
+        next_day=days.next_day,
+        person=np.asarray(days.person),
+        source=np.full(len(values), number),
+        needs_wear=np.array([c.kind == "count" or c.family == "energy" for c in schema.channels]),
+    )
+
+
+def join(parts: Sequence[Recordings], config: PretrainConfig, split: Split) -> Recordings:
+    """Recordings end to end; people of different parts are different.
 
     Raises:
-        ValueError: A channel has no observed minute.
+        ValueError: There are none.
     """
-    observed = train.observed()
-    constants = []
-    for position, (name, how) in enumerate(config.channels.items()):
-        own = train.values[:, position][observed[:, position]].astype(np.float64)
-        if own.size == 0:
-            raise ValueError(
-                f"channel {name!r} has no observed minute among the train people; leave it out of channels"
-            )
-        channel = CHANNELS[name]
-        moved = own
-        if how.transform == "log1p":
-            moved = np.log1p(own)
-        elif how.transform == "log":
-            moved = np.log(np.maximum(own, 1e-6))
-        binary = channel.kind == "binary"
-        constants.append(
-            Normalisation(
-                transform=how.transform,
-                mean=round(float(moved.mean()), 6),
-                std=1.0 if binary else round(max(float(moved.std()), 1e-6), 6),
-                clip=None if binary else how.clip,
-                scale=1.0 if binary else round(max(float(own.std()), 1e-6), 6),
-                output=channel.kind,
-                minimum=channel.minimum,
-                maximum=channel.maximum,
-            )
-        )
-    return tuple(constants)
+    if not parts:
+        raise ValueError(f"no day of the {split} people is in the sources {[s.name for s in config.sources]}")
+    days_before = np.cumsum([0, *(len(part) for part in parts)])
+    people_before = np.cumsum([0, *(part.person.max(initial=-1) + 1 for part in parts)])
+    return Recordings(
+        values=np.concatenate([part.values for part in parts]),
+        worn=np.concatenate([part.worn for part in parts]),
+        next_day=np.concatenate(
+            [np.where(p.next_day >= 0, p.next_day + n, -1) for p, n in zip(parts, days_before, strict=False)]
+        ),
+        person=np.concatenate([p.person + n for p, n in zip(parts, people_before, strict=False)]),
+        source=np.concatenate([part.source for part in parts]),
+        needs_wear=parts[0].needs_wear,
+    )
+
+
+def usable_days(config: PretrainConfig, recordings: Recordings) -> np.ndarray:
+    """Positions of the days that have ``min_tokens`` observed tokens."""
+    observed = recordings.observed().reshape(len(recordings), -1, config.patch_minutes)
+    return np.flatnonzero(observed.any(-1).sum(1) >= config.min_tokens)
 
 
 @dataclass(frozen=True)
@@ -146,6 +128,18 @@ class Batch:
     usual: Tensor | None = None
     """(windows, channels, slots, 3) sums over other days of the person, where the network sees them."""
 
+    @classmethod
+    def join(cls, batches: Sequence[Batch]) -> Batch:
+        """Batches end to end."""
+        usual = [batch.usual for batch in batches if batch.usual is not None]
+        return cls(
+            values=torch.cat([batch.values for batch in batches]),
+            observed=torch.cat([batch.observed for batch in batches]),
+            target=torch.cat([batch.target for batch in batches]),
+            start=torch.cat([batch.start for batch in batches]),
+            usual=torch.cat(usual) if usual else None,
+        )
+
 
 class Windows:
     """Draws windows; every draw depends only on the config, the seed and the step, so that training resumes
@@ -158,8 +152,7 @@ class Windows:
         self.network = network
         self.normaliser = Normaliser(network.normalisation)
         self.patch = network.patch_minutes
-        tokens = recordings.observed().reshape(len(recordings), -1, self.patch).any(-1).sum(1)
-        self.usable = np.flatnonzero(tokens >= config.min_tokens)
+        self.usable = usable_days(config, recordings)
         if not self.usable.size:
             raise ValueError(f"no day has {config.min_tokens} observed tokens; lower min_tokens or add data")
         source = recordings.source[self.usable]
@@ -170,16 +163,13 @@ class Windows:
         self.clock = np.array([s.clock for s in config.sources])[recordings.source]
         names = list(config.channels)
         self.scaled = names.index("activity_counts") if "activity_counts" in names else None
-        # A person's other days are those of the same source: two may read one file.
-        person = np.stack([recordings.source, recordings.person], axis=1)
-        self.person = np.unique(person, axis=0, return_inverse=True)[1].reshape(-1)
+        self.person = recordings.person
         order = np.argsort(self.person, kind="stable")
         self.days_of = np.split(order, np.cumsum(np.bincount(self.person))[:-1])
 
-    def draw(self, generator: torch.Generator) -> Batch:
-        """Draw one batch, sources by the square root of their days."""
+    def draw(self, generator: torch.Generator, count: int) -> Batch:
+        """Draw ``count`` windows, sources by the square root of their days."""
         config = self.config
-        count = config.batch_windows
         picked = torch.multinomial(self.chance, count, replacement=True, generator=generator).numpy()
         uniform = torch.rand(5, count, generator=generator).numpy()
         slots = self.network.slots

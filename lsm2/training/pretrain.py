@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
 from tqdm import tqdm
 
 from lsm2.aim import AIM
-from lsm2.channels import Schema
 from lsm2.checkpoint.native import CheckpointConfig, save_checkpoint
 from lsm2.training.config import PretrainConfig
 from lsm2.training.contrastive import ContrastiveTrainer
-from lsm2.training.dataset import Recordings, Windows, load_recordings, normalise
+from lsm2.training.feed import Feed
+from lsm2.training.materials import gather
 from lsm2.training.state import load_state, save_state
+from lsm2.training.survey import Survey
 from lsm2.training.trainer import Trainer, family_groups, learning_rate
 
 
@@ -33,6 +33,8 @@ def _processes(device: str) -> Iterator[tuple[int, int]]:
     if "WORLD_SIZE" not in os.environ:
         yield 0, 1
         return
+    if device.startswith("cuda"):
+        torch.cuda.set_device(device)  # of objects that processes send each other
     if dist.is_initialized():  # by whoever pretrains several networks
         yield dist.get_rank(), dist.get_world_size()
         return
@@ -62,7 +64,8 @@ def pretrain(
     """Pretrain a network and write it as a checkpoint that :func:`lsm2.load_model` reads.
 
     A run that was stopped goes on where its last state was written, to the same result. Under ``torchrun``
-    each process computes its part of every batch.
+    each process computes its part of every batch, in micro-batches whose gradients add up; a run may go on
+    with more or fewer processes. With ``stream`` in the config, the files are read while training goes on.
 
     Args:
         config: A :class:`PretrainConfig`, or the JSON file that holds one.
@@ -78,7 +81,8 @@ def pretrain(
 
     Raises:
         FileNotFoundError: The config or a source's file is missing.
-        ValueError: The config is wrong, or ``output`` holds a run of another config.
+        ValueError: The config is wrong, or ``output`` holds a run of another config or, with ``stream``, of
+            other files.
     """
     if not isinstance(config, PretrainConfig):
         config = PretrainConfig.read(Path(config))
@@ -102,16 +106,21 @@ def _run(
     began = time.monotonic()
     schema = config.schema_of_channels()
     groups = family_groups(schema)
-    train, valid = load_recordings(config, data, "train"), load_recordings(config, data, "valid")
-    torch.manual_seed(config.seed)
-    model = AIM(config.aim(normalise(config, schema, train))).to(device).train()
-    windows = Windows(config, train, model.config)
-    trainer = make_trainer(config, model, windows, groups, rank, world)
-    validation = trainer.validation(valid) if rank == 0 else None
     state, log = output / "state", output / "log.jsonl"
     if rank == 0:
         output.mkdir(parents=True, exist_ok=True)
-        _same_config(output / "pretrain.json", config, resume)
+        if resume:
+            _same_config(output / "pretrain.json", config)
+        else:
+            (output / "survey.json").unlink(missing_ok=True)
+    materials = gather(config, data, output / "survey.json", rank, world)
+    if rank == 0:
+        (output / "pretrain.json").write_text(config.model_dump_json(indent=2))
+    torch.manual_seed(config.seed)
+    model = AIM(config.aim(materials.survey.normalisation(config))).to(device).train()
+    feed = materials.feed(model.config)
+    trainer = make_trainer(config, model, feed, groups, rank, world)
+    validation = None if materials.valid is None else trainer.validation(materials.valid)
     numbers = (
         load_state(state, trainer.learnt, trainer.average, trainer.optimiser) if resume else None
     ) or {}
@@ -141,7 +150,7 @@ def _run(
         out_of_time = _agree(seconds is not None and time.monotonic() - began > seconds, world, device)
         last = step == config.steps
         if validation is not None and (last or not step % config.log_every or not step % config.valid_every):
-            line: dict[str, Any] = {"step": step, "seconds": round(elapsed(), 1)}
+            line: dict[str, Any] = {"step": step, "seconds": round(elapsed(), 3)}
             line |= {
                 "learning_rate": learning_rate(config, step - 1),
                 "train_loss": sum(losses) / len(losses),
@@ -171,21 +180,22 @@ def _run(
         if out_of_time:
             break
     bar.close()
+    feed.close()
     checkpoint = output / "checkpoint"
     if rank == 0 and step == config.steps:
         with trainer.averaged() as averaged:
             save_checkpoint(
-                checkpoint, averaged, _card(config, schema, averaged, train, windows, elapsed()), half=True
+                checkpoint, averaged, _card(config, averaged, materials.survey, elapsed()), half=True
             )
     return checkpoint
 
 
 def make_trainer(
-    config: PretrainConfig, model: AIM, windows: Windows, groups: Tensor, rank: int = 0, world: int = 1
+    config: PretrainConfig, model: AIM, feed: Feed, groups: Tensor, rank: int = 0, world: int = 1
 ) -> Trainer:
     """The trainer of the config's objective; arguments as for :class:`Trainer`."""
     kind = Trainer if config.contrastive is None else ContrastiveTrainer
-    return kind(config, model, windows, groups, rank, world)
+    return kind(config, model, feed, groups, rank, world)
 
 
 def _agree(stop: bool, world: int, device: str) -> bool:
@@ -197,14 +207,12 @@ def _agree(stop: bool, world: int, device: str) -> bool:
     return bool(flag)
 
 
-def _same_config(path: Path, config: PretrainConfig, resume: bool) -> None:
-    text = config.model_dump_json(indent=2)
-    if resume and path.exists() and path.read_text() != text:
+def _same_config(path: Path, config: PretrainConfig) -> None:
+    if path.exists() and PretrainConfig.read(path) != config:
         raise ValueError(
             f"{path.parent} holds a run of another config; choose another output folder, or start "
             "afresh with --fresh"
         )
-    path.write_text(text)
 
 
 def _trim_log(log: Path, step: int) -> None:
@@ -214,39 +222,18 @@ def _trim_log(log: Path, step: int) -> None:
         log.write_text("".join(line + "\n" for line in lines))
 
 
-def _card(
-    config: PretrainConfig, schema: Schema, model: AIM, train: Recordings, windows: Windows, seconds: float
-) -> CheckpointConfig:
-    counted: dict[str, Any] = {}
-    files = [source.file for source in config.sources]
-    once = np.array([files.index(file) == i for i, file in enumerate(files)])  # two sources may read one file
-    usable = windows.usable
-    observed = train.observed(usable)
-    for position, name in enumerate(schema.names):
-        rows = usable[observed[:, position].any(1)]
-        counted[name] = _counts(train, rows, once)
+def _card(config: PretrainConfig, model: AIM, survey: Survey, seconds: float) -> CheckpointConfig:
     return CheckpointConfig(
         name=config.name,
         licence=config.licence,
         description=config.description,
-        channels=schema,
+        channels=config.schema_of_channels(),
         network=model.config,
         training={
             "objective": "masked" if config.contrastive is None else "contrastive",
             "steps": config.steps,
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
-            **_counts(train, usable, once),
-            "channels": counted,
-            "sources": [
-                {"name": source.name, "licence": source.licence}
-                | _counts(train, usable[train.source[usable] == position], once)
-                for position, source in enumerate(config.sources)
-                if once[position]
-            ],
+            **survey.facts(config),
         },
     )
-
-
-def _counts(train: Recordings, rows: np.ndarray, once: np.ndarray) -> dict[str, int]:
-    return {"people": len(set(train.person[rows])), "days": int(once[train.source[rows]].sum())}

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -35,7 +35,8 @@ class SleepLog(BaseModel):
 
 
 class Source(BaseModel):
-    """One parquet file of recordings: columns participant_id, timestamp (naive local time) and channels.
+    """Recordings in one or several parquet files: columns participant_id, timestamp (naive local time) and
+    channels.
 
     >>> Source(name="cohort", file="cohort.parquet", columns={"hr": "heart_rate"}).columns
     {'hr': 'heart_rate'}
@@ -45,7 +46,7 @@ class Source(BaseModel):
 
     name: str
     file: str
-    """Relative to the data directory."""
+    """A file, a folder of files or a pattern such as ``cohort/*.parquet``, in the data directory."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Column of the file -> canonical channel. Columns that are neither named here nor known by name are not
     read.
@@ -108,7 +109,7 @@ def split_people(source: Source, config: PretrainConfig, directory: Path, split:
         ValueError: The split file knows neither.
     """
     if not config.splits:
-        everyone = load_source(source, directory)["participant_id"].unique().tolist()
+        everyone = _everyone(source_files(source, directory))
         return draw_split(everyone, config.seed, config.valid_fraction)[split]
     splits = read_splits(directory / config.splits)
     name = source.name if source.name in splits else Path(source.file).stem
@@ -139,6 +140,32 @@ def worn_values(days: Days, nonwear: Literal["auto", "zero_runs", "none"]) -> tu
     return values, on
 
 
+def source_files(source: Source, directory: Path) -> list[Path]:
+    """The files of a source.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    from lsm2.scale.plan import find_files
+
+    try:
+        return find_files(directory / source.file)
+    except FileNotFoundError:
+        raise FileNotFoundError(f"source {source.name!r}: no file {source.file} in {directory}") from None
+
+
+def _everyone(files: list[Path]) -> list[Any]:
+    """Participants, in order of first appearance; holds no file's rows."""
+    import pyarrow.parquet as pq
+
+    found: dict[Any, None] = {}
+    for path in files:
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(columns=["participant_id"]):
+                found |= dict.fromkeys(batch.column(0).unique().to_pylist())
+    return list(found)
+
+
 def load_source(source: Source, directory: Path, participants: list[str] | None = None) -> pd.DataFrame:
     """Read one source as a canonical frame.
 
@@ -156,13 +183,20 @@ def load_source(source: Source, directory: Path, participants: list[str] | None 
     """
     import pandas as pd
 
-    path = directory / source.file
-    if not path.exists():
-        raise FileNotFoundError(f"source {source.name!r}: no file {source.file} in {directory}")
     filters = [("participant_id", "in", list(participants))] if participants else None
-    frame = pd.read_parquet(path, filters=filters)
+    frames = [pd.read_parquet(path, filters=filters) for path in source_files(source, directory)]
+    frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     if participants is not None and not len(participants):
         frame = frame.iloc[:0]
+    return canonical_frame(frame, source)
+
+
+def canonical_frame(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
+    """Name and clean the columns of a source's rows, of whole participants.
+
+    Raises:
+        ValueError: A column that the source names is not there.
+    """
     needed = [*source.columns, *([source.sleep_log.column] if source.sleep_log else [])]
     absent = [column for column in needed if column not in frame.columns]
     if absent:

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from lsm2.aim import AIM, artificial_mask, target_weights
 from lsm2.channels import Schema
 from lsm2.training.config import PretrainConfig
-from lsm2.training.dataset import Batch, Recordings, Windows
+from lsm2.training.dataset import Batch, Recordings
+from lsm2.training.feed import Drawn, Feed
 from lsm2.training.objective import channel_losses, total_loss
 from lsm2.training.validation import Validation
 
@@ -49,7 +50,7 @@ class Trainer:
     Args:
         config: What to do.
         model: The network, trained in place.
-        windows: Of the train people.
+        feed: Windows of the train people.
         groups: (channels,) from :func:`family_groups`.
         rank, world: Which process of how many.
         head: Learnt beside the network, and not kept.
@@ -59,13 +60,13 @@ class Trainer:
         self,
         config: PretrainConfig,
         model: AIM,
-        windows: Windows,
+        feed: Feed,
         groups: Tensor,
         rank: int,
         world: int,
         head: nn.Module | None = None,
     ) -> None:
-        self.config, self.model, self.windows, self.groups = config, model, windows, groups
+        self.config, self.model, self.feed, self.groups = config, model, feed, groups
         self.rank, self.world = rank, world
         self.learnt = model if head is None else nn.ModuleDict({"network": model, "head": head})
         self.optimiser = _optimiser(self.learnt, config)
@@ -77,13 +78,12 @@ class Trainer:
     def step(self, number: int) -> float:
         """Draw the batch of step ``number``, learn from it, return its loss."""
         config = self.config
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + number)
         torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
-        batch = self.windows.draw(generator)
+        drawn = self.feed.draw(number)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(config, number)
         self.optimiser.zero_grad(set_to_none=True)
-        loss = self._backward(batch, generator)
+        loss = self._backward(drawn)
         if self.world > 1:
             self._add_up_gradients()
             dist.all_reduce(loss)
@@ -96,15 +96,20 @@ class Trainer:
                     self.average[name].lerp_(parameter, 1 - decay)
         return float(loss)
 
-    def _backward(self, batch: Batch, generator: torch.Generator) -> Tensor:
+    def _backward(self, drawn: list[Drawn]) -> Tensor:
         """Gradients of this process's part of the batch; returns its part of the loss."""
         config = self.config
         imputed = self.model.config.missing == "impute"
-        hidden = artificial_mask(
-            batch.observed, config.masks, self.windows.patch, self.groups, generator, imputed
-        )
+        patch = config.patch_minutes
+        masks = [
+            artificial_mask(one.batch.observed, config.masks, patch, self.groups, one.generator, imputed)
+            for one in drawn
+        ]
+        batch, hidden = Batch.join([one.batch for one in drawn]), torch.cat(masks)
         weights = target_weights(batch.observed, hidden, config.distance_exponent) * batch.target
         totals = weights.sum((0, 2)).to(self.device)
+        if self.feed.divided and self.world > 1:
+            dist.all_reduce(totals)
         loss = torch.zeros((), device=self.device)
         for rows in self._micro_batches((batch.observed | imputed) & ~hidden):
             part = self._loss(batch, hidden, weights, totals, rows)
@@ -122,8 +127,10 @@ class Trainer:
 
     def _micro_batches(self, visible: Tensor) -> list[Tensor]:
         """This process's windows, in parts of like length so that little is padded."""
-        tokens = visible.unflatten(-1, (-1, self.windows.patch)).any(-1).flatten(1).sum(1)
-        order = tokens.argsort(descending=True, stable=True)[self.rank :: self.world]
+        tokens = visible.unflatten(-1, (-1, self.config.patch_minutes)).any(-1).flatten(1).sum(1)
+        order = tokens.argsort(descending=True, stable=True)
+        if not self.feed.divided:
+            order = order[self.rank :: self.world]
         return list(order.split(self.config.micro_windows))
 
     def _loss(self, batch: Batch, hidden: Tensor, weights: Tensor, totals: Tensor, rows: Tensor) -> Tensor:

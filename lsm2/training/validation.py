@@ -56,7 +56,7 @@ class Validation:
                 artificial_mask(
                     batch.observed,
                     masks,
-                    windows.patch,
+                    config.patch_minutes,
                     groups,
                     generator,
                     imputed=network.missing == "impute",
