@@ -156,10 +156,10 @@ def markdown(result: dict[str, Any]) -> str:
     lines = [
         "# Pretraining",
         "",
-        f"`python benchmarks/pretraining.py`, {result['machine']}, torch {result['torch']}, {result['date']}. "
-        "The network, masks and batches of `lsm2-small`, bfloat16, simulated recordings of five channels; "
-        f"{result['gflop_per_window']:.1f} GFLOP a window. Share: of the rate of a large matrix product with "
-        "as many threads.",
+        f"`python benchmarks/pretraining.py`, {result['machine']}, torch {result['torch']}, "
+        f"{result['date']}. The network, masks and batches of `lsm2-small`, bfloat16, simulated recordings "
+        f"of five channels; {result['gflop_per_window']:.1f} GFLOP a window. Share: of the rate of a large "
+        "matrix product with as many threads.",
         "",
         "| days | from | processes x threads | windows / s | GFLOP/s | matrix rate | share | peak memory |",
         "|---|---|---|---|---|---|---|---|",
