@@ -7,9 +7,9 @@ import warnings
 from typing import Any, Literal
 
 import pandas as pd
-from tqdm import tqdm
 
 from lsm2.channels import CHANNELS
+from lsm2.progress import progress_bar
 from lsm2.readers.apple_records import AMOUNTS, DEVICES, AppleRecords
 from lsm2.readers.archive import DamageError, describe_size
 from lsm2.readers.document import Document, open_document
@@ -81,7 +81,7 @@ def read_apple_health(
         on_error: "raise", or "skip" to leave malformed records out, and to keep what stands before the place
             where a document breaks off, with one warning that counts them. An archive whose check sum is
             wrong is refused either way: its values may be wrong too.
-        progress: Whether to show a bar over bytes; None: on a terminal.
+        progress: Whether to show a bar over bytes; None: on a terminal, once it takes a few seconds.
 
     Returns:
         float32, one row for each minute of every calendar day on which a record lies, from `start` to `end`.
@@ -140,8 +140,7 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
     """Feed the document to `records`; where it breaks off, raise or count it as skipped."""
     parser = Parser(document.name, records.element)
     records.line = lambda: parser.line
-    disable = None if progress is None else not progress
-    with tqdm(total=document.size, desc="reading", unit="B", unit_scale=True, disable=disable) as bar:
+    with progress_bar(document.size, "reading", "B", progress, unit_scale=True) as bar:
         try:
             for count in parser.feed(document.prolog, document.stream.read):
                 bar.update(count)
