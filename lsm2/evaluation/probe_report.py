@@ -157,15 +157,13 @@ def _removals(whole: pd.DataFrame, removed: pd.DataFrame) -> str:
 
 def _drops(whole: pd.DataFrame, removed: pd.DataFrame, models: Sequence[str]) -> str:
     """How much each model loses by removals, beside each other method on the same cells."""
-    before = _main(whole).set_index(["task", "method"])
-    clear = before["low"] > before["kind"].map({"classification": 0.5, "regression": 0.0})
-    after: Any = _main(removed).set_index(["task", "removed", "method"])["value"].unstack("method")
-    value: Any = before["value"].unstack("method").reindex(after.index.get_level_values("task"))
-    above: Any = clear.unstack("method").reindex(after.index.get_level_values("task")).to_numpy(bool)
-    lost = pd.DataFrame(value[after.columns].to_numpy() - after.to_numpy(), after.index, after.columns)
-    lost = lost.where(pd.DataFrame(above, after.index, value.columns)[after.columns])
+    before = _main(whole)
+    clear = before[before["low"] > before["kind"].map({"classification": 0.5, "regression": 0.0})]
+    after = _main(removed).merge(clear, on=["task", "method"], suffixes=("", "_whole"))
+    after["lost"] = after["value_whole"] - after["value"]
+    lost = after.pivot(index=["task", "removed"], columns="method", values="lost")
     rows = []
-    for model in models:
+    for model in [one for one in models if one in lost]:
         for other in lost.columns.drop(model):
             both = lost[[model, other]].dropna()
             if len(both):
