@@ -13,6 +13,7 @@ from lsm2.progress import progress_bar
 from lsm2.readers.apple_records import AMOUNTS, DEVICES, AppleRecords
 from lsm2.readers.archive import DamageError, describe_size
 from lsm2.readers.document import Document, open_document
+from lsm2.readers.faults import nothing_read, outside_range
 from lsm2.readers.frame import Compute, canonical_columns, column, frame_of, name_participant, without_empty
 from lsm2.readers.recording import ASLEEP, INBED, WORKOUT, Minutes, Recording
 from lsm2.readers.request import OnError, Request, check_choice
@@ -203,24 +204,11 @@ def _warn_unused(recording: Recording, name: str) -> None:
 
 
 def _warn(records: AppleRecords, name: str, *, empty: bool) -> None:
-    left_out = records.faults.summary(name)
-    if left_out:
-        warnings.warn(left_out, UserWarning, stacklevel=3)
-    if records.outside:
-        counts = ", ".join(f"{channel}: {count}" for channel, count in records.outside.most_common())
-        warnings.warn(
-            f"{name}: {sum(records.outside.values())} samples are outside their channel's valid range and "
-            f"count as missing ({counts}).",
-            UserWarning,
-            stacklevel=3,
-        )
+    messages = [records.faults.summary(name), outside_range(name, records.outside)]
     if empty:
-        warnings.warn(
-            f"{name}: nothing to return: of {records.elements:,} records none is of a known type within the "
-            "time asked for.",
-            UserWarning,
-            stacklevel=3,
-        )
+        messages.append(nothing_read(name, records.elements))
+    for message in filter(None, messages):
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _facts(

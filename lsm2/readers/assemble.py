@@ -15,6 +15,7 @@ import pandas as pd
 from lsm2.channels import CHANNELS, listing
 from lsm2.days.clock import as_zone
 from lsm2.readers.cells import Clock
+from lsm2.readers.faults import nothing_read, outside_range
 from lsm2.readers.frame import canonical_columns, frame_of, name_participant, without_empty
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Recording
 from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_records
@@ -247,13 +248,7 @@ def _joined(frames: list[pd.DataFrame], zone: tzinfo | None, *, keyed: bool) -> 
 
 
 def _messages(store: Store, tally: _Tally, name: str, frame: pd.DataFrame) -> list[str]:
-    found = [store.faults.summary(name)]
-    if tally.outside:
-        counts = ", ".join(f"{channel}: {count}" for channel, count in tally.outside.most_common())
-        found.append(
-            f"{name}: {sum(tally.outside.values())} samples are outside their channel's valid range and "
-            f"count as missing ({counts})."
-        )
+    found = [store.faults.summary(name), outside_range(name, tally.outside)]
     if tally.unplaced:
         counts = ", ".join(f"{channel}: {count}" for channel, count in tally.unplaced.most_common())
         found.append(
@@ -272,8 +267,5 @@ def _messages(store: Store, tally: _Tally, name: str, frame: pd.DataFrame) -> li
             "showed (the hour lost to summer time); they are left out."
         )
     if frame.empty:
-        found.append(
-            f"{name}: nothing to return: of {store.elements:,} records none is of a known type within the "
-            "time asked for."
-        )
+        found.append(nothing_read(name, store.elements))
     return [message for message in found if message]

@@ -58,3 +58,22 @@ class Faults:
             return ""
         reasons = ", ".join(f"{count} with {reason}" for reason, count in self.skipped.most_common())
         return f"{name}: {self.total} malformed records were left out ({reasons}); the first: {self.example}"
+
+
+def outside_range(name: str, counts: Counter[str]) -> str:
+    """Return one sentence on values of the export `name` that are not plausible; nothing where all are."""
+    if not counts:
+        return ""
+    each = ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
+    return (
+        f"{name}: {counts.total()} samples are outside their channel's valid range and count as missing "
+        f"({each})."
+    )
+
+
+def nothing_read(name: str, records: int) -> str:
+    """Return one sentence on an export `name` of which no record was wanted."""
+    return (
+        f"{name}: nothing to return: of {records:,} records none is of a known type within the time asked "
+        "for."
+    )
