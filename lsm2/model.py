@@ -23,6 +23,7 @@ from lsm2.engine import make_engine
 from lsm2.facts import describe
 from lsm2.filling import propose, read_filling
 from lsm2.intervals import Calibration
+from lsm2.wording import counted
 
 if TYPE_CHECKING:
     from lsm2.probe import Probe
@@ -77,7 +78,8 @@ class Model:
             )
 
     def __repr__(self) -> str:
-        return f"Model({self.config.name!r}, {len(self.schema)} channels, {self.device}, {self.precision})"
+        channels = counted(len(self.schema), "channel")
+        return f"Model({self.config.name!r}, {channels}, {self.device}, {self.precision})"
 
     @property
     def device(self) -> str:

@@ -20,6 +20,7 @@ from lsm2.readers.request import OnError, Request, check_choice
 from lsm2.readers.samples import Offsets, Samples, sort_records
 from lsm2.readers.timeline import Timeline
 from lsm2.readers.xml import Cut, Parser, ReadError
+from lsm2.wording import counted
 
 Layout = Literal["canonical", "openmhc"]
 
@@ -156,7 +157,7 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
             records.faults.refuse(where, "a document that breaks off", fault, whole=True)
     if parser.replaced:
         warnings.warn(
-            f"{document.name}: {parser.replaced} characters that XML does not allow were replaced.",
+            f"{document.name}: replaced {counted(parser.replaced, 'character')} that XML does not allow.",
             UserWarning,
             stacklevel=3,
         )

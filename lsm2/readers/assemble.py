@@ -22,6 +22,7 @@ from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_recor
 from lsm2.readers.store import Person, Store
 from lsm2.readers.timeline import Timeline
 from lsm2.readers.timestamps import wall_minutes
+from lsm2.wording import counted
 
 _NAMES = tuple(CHANNELS)
 
@@ -252,19 +253,19 @@ def _messages(store: Store, tally: _Tally, name: str, frame: pd.DataFrame) -> li
     if tally.unplaced:
         counts = ", ".join(f"{channel}: {count}" for channel, count in tally.unplaced.most_common())
         found.append(
-            f"{name}: {sum(tally.unplaced.values())} records are on the local clock, all others in UTC, and "
-            f"without a zone they cannot be brought together; left out: {counts}. Give the zone, for "
-            "instance tz='Europe/Berlin'."
+            f"{name}: {counted(tally.unplaced.total(), 'record is', 'records are')} on the local clock, all "
+            f"others in UTC, and without a zone they cannot be brought together; left out: {counts}. Give "
+            "the zone, for instance tz='Europe/Berlin'."
         )
     if tally.twins:
         found.append(
-            f"{name}: {tally.twins} minutes are there twice with different values (a repeated hour, or files "
-            "that overlap); their mean counts."
+            f"{name}: {counted(tally.twins, 'minute is', 'minutes are')} there twice with different values "
+            "(a repeated hour, or files that overlap); the mean counts."
         )
     if store.never:
         found.append(
-            f"{name}: {store.never} records have a local time that the clock of {store.request.zone} never "
-            "showed (the hour lost to summer time); they are left out."
+            f"{name}: {counted(store.never, 'record has', 'records have')} a local time that the clock of "
+            f"{store.request.zone} never showed (the hour lost to summer time); left out."
         )
     if frame.empty:
         found.append(nothing_read(name, store.elements))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lsm2.readers.xml import ReadError
+from lsm2.wording import counted
 
 
 class Faults:
@@ -57,7 +58,8 @@ class Faults:
         if not self.skipped:
             return ""
         reasons = ", ".join(f"{count} with {reason}" for reason, count in self.skipped.most_common())
-        return f"{name}: {self.total} malformed records were left out ({reasons}); the first: {self.example}"
+        records = counted(self.total, "malformed record was", "malformed records were")
+        return f"{name}: {records} left out ({reasons}); the first: {self.example}"
 
 
 def outside_range(name: str, counts: Counter[str]) -> str:
@@ -66,8 +68,8 @@ def outside_range(name: str, counts: Counter[str]) -> str:
         return ""
     each = ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
     return (
-        f"{name}: {counts.total()} samples are outside their channel's valid range and count as missing "
-        f"({each})."
+        f"{name}: {counted(counts.total(), 'sample is', 'samples are')} outside the valid range and "
+        f"taken as missing ({each})."
     )
 
 

@@ -116,7 +116,7 @@ def make_crew(workers: int | None, device: str | Sequence[str] | None) -> list[P
         raise ValueError("device=[] names no device")
     count = int(workers or len(devices))
     if count < len(devices):
-        raise ValueError(f"workers={workers} are fewer than the {len(devices)} devices; leave workers= out")
+        raise ValueError(f"workers={workers} is fewer than the {len(devices)} devices; leave workers= out")
     if count == 1:
         return [(devices[0], None)]
     import joblib
