@@ -50,7 +50,7 @@ def main() -> None:
     print(recording.notna().mean().round(2).to_string())
 
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*are no channel of this model")
+        warnings.filterwarnings("ignore", message=".*no channel of this model")
         embeddings = model.embed(recording)
         filled = model.reconstruct(recording, channels=None)
     embeddings.to_parquet(arguments.output / "embeddings.parquet")

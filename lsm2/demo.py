@@ -11,6 +11,7 @@ import lsm2
 from lsm2 import figures
 from lsm2.files import replacing
 from lsm2.tables import read_table, write_table
+from lsm2.wording import counted
 
 
 def run(
@@ -48,7 +49,8 @@ def run(
     embeddings = network.embed(recording)
     path = output / "embeddings.parquet"
     write_table(embeddings, path)
-    yield f"  {path}: {len(embeddings)} days, {embeddings.shape[1]} numbers each, what the model sees in"
+    size = f"{counted(len(embeddings), 'day')}, {embeddings.shape[1]} numbers each"
+    yield f"  {path}: {size}, what the model sees in"
     yield "    a day; days that went alike lie close: features for a model of your own"
 
     filled = network.reconstruct(recording, return_filled=True)

@@ -13,16 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from lsm2.aim import AIM
 from lsm2.aim.prepared import Preparation
 from lsm2.aim.usual import USUAL_SUMS, usual_sums
+from lsm2.progress import progress_bar
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _BATCH_TOKENS = 4096
 _SUMMED_DAYS = 256
-_PROGRESS_AFTER_SECONDS = 3.0
 _LARGEST_KEPT = 31 * 2**20  # bytes; just under what glibc's free() learns from
 
 
@@ -231,10 +230,8 @@ def _batches(work: np.ndarray, batch_size: int | None) -> list[np.ndarray]:
 
 
 def _shown(batches: list[np.ndarray], days: int, progress: bool | None, what: str) -> Iterator[np.ndarray]:
-    """Yield batches under a progress bar, by default one that a terminal shows when it takes a while."""
-    disable = None if progress is None else not progress
-    delay = _PROGRESS_AFTER_SECONDS if progress is None else 0.0
-    with tqdm(total=days, desc=what, unit="day", disable=disable, delay=delay) as bar:
+    """Yield batches under a bar over days."""
+    with progress_bar(days, what, "day", progress) as bar:
         for rows in batches:
             yield rows
             bar.update(len(rows))

@@ -6,18 +6,29 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from torch import Tensor
 
 from lsm2 import midnight
-from lsm2.days import Days, Layout, Windows, crosses_midnight, round_counts
+from lsm2.channels import Schema
+from lsm2.days import (
+    DAY,
+    Days,
+    Layout,
+    Windows,
+    crosses_midnight,
+    lay_out,
+    make_windows,
+    read_days,
+    round_counts,
+)
 from lsm2.engine import Engine
 from lsm2.intervals import Calibrated, Calibration, complete
 from lsm2.summaries import by_day
-from lsm2.usual import UsualDays
+from lsm2.usual import UsualDays, read_history
 
 
 def propose(
@@ -79,6 +90,11 @@ class Filling:
         return dict(zip(self.points, self.propose(self.points), strict=True))
 
     @property
+    def predicted(self) -> list[str]:
+        """Labels of the columns without any observed value."""
+        return [str(column.label) for column in self.layout.columns if np.isnan(column.values).all()]
+
+    @property
     def mean(self) -> np.ndarray:
         """Conditional means, float32 (days, channels, 1440), canonical units."""
         return self.proposed["mean"]
@@ -110,10 +126,10 @@ class Filling:
         self,
         point: str,
         *,
-        interval: float | None,
-        summary: str | None,
-        return_median: bool,
-        return_filled: bool,
+        interval: float | None = None,
+        summary: str | None = None,
+        return_median: bool = False,
+        return_filled: bool = False,
     ) -> pd.DataFrame:
         """The filled recording, or its days' totals and means."""
         fills = self.mean if point == "mean" else self.median
@@ -145,3 +161,53 @@ class Filling:
         together = pd.concat(tables, names=["sample"])
         together.attrs = attrs
         return together
+
+
+def read_filling(
+    engine: Engine,
+    schema: Schema,
+    data: pd.DataFrame,
+    points: tuple[str, ...],
+    calibration: Calibration | None,
+    *,
+    channels: Any = None,
+    grid: Literal["days", "full"] = "days",
+    max_gap: Any = None,
+    history: pd.DataFrame | None = None,
+    batch_size: int | None = None,
+    progress: bool | None = None,
+    **reading: Any,
+) -> Filling:
+    """Read a recording and lay out what will be filled.
+
+    Args:
+        engine: Computes.
+        schema: The channels to read.
+        data: The recording.
+        points: Which of ``mean`` and ``median`` will be asked for.
+        calibration: For bounds and completions; None where none will be asked for.
+        channels, grid, max_gap, history, batch_size, progress: As for `lsm2.reconstruct`.
+        **reading: How to read the frames, as for `lsm2.days.read_days`.
+    """
+
+    def read(frame: pd.DataFrame) -> Days:
+        return read_days(frame, schema, **reading)
+
+    days, network = read(data), engine.network.config
+    other = None
+    if history is not None and network.usual_day:
+        other = read_history(history, read, days)
+    windows = make_windows(days, network.window_minutes // DAY)
+    has_token = np.asarray(windows.cut(engine.observed_tokens(windows.observed)).any((1, 2)))
+    if len(days) and not has_token.any():
+        warnings.warn(
+            f"none of {len(days)} days has an observed token: there is nothing to fill from, and no row",
+            UserWarning,
+            stacklevel=4,
+        )
+    layout = lay_out(days, channels=channels, grid=grid, max_gap=max_gap, has_token=has_token)
+    wanted = np.zeros(days.values.shape, dtype=bool)
+    positions = [column.position for column in layout.columns]
+    wanted[:, positions] = ~days.observed[:, positions]
+    options: dict[str, Any] = {"history": other, "batch_size": batch_size, "progress": progress}
+    return Filling(windows, layout, points, partial(propose, engine, windows, wanted, **options), calibration)

@@ -6,7 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from copy import copy
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -18,12 +18,12 @@ from lsm2.aim import AIM
 from lsm2.arguments import check_batch_size, check_events, check_uncertainty, one_of
 from lsm2.channels import Schema
 from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint, save_probes
-from lsm2.days import DAY, Windows, coverage, lay_out, make_windows, read_days, read_events
+from lsm2.days import DAY, Windows, coverage, make_windows, read_days, read_events
 from lsm2.engine import make_engine
 from lsm2.facts import describe
-from lsm2.filling import Filling, propose
+from lsm2.filling import propose, read_filling
 from lsm2.intervals import Calibration
-from lsm2.usual import read_history
+from lsm2.wording import counted
 
 if TYPE_CHECKING:
     from lsm2.probe import Probe
@@ -78,7 +78,8 @@ class Model:
             )
 
     def __repr__(self) -> str:
-        return f"Model({self.config.name!r}, {len(self.schema)} channels, {self.device}, {self.precision})"
+        channels = counted(len(self.schema), "channel")
+        return f"Model({self.config.name!r}, {channels}, {self.device}, {self.precision})"
 
     @property
     def device(self) -> str:
@@ -184,39 +185,26 @@ class Model:
         if return_median and (summary is not None or n_samples is not None):
             raise ValueError("return_median= is for minutes: leave out summary= and n_samples=, or it")
         calibration = None if interval is None and n_samples is None else self.calibrated()
-        read = partial(
-            read_days,
-            schema=self.schema,
+        wants_median = n_samples is None and (point == "median" or return_median)
+        wants_mean = point == "mean" or calibration is not None
+        filling = read_filling(
+            self._engine,
+            self.schema,
+            data,
+            ("mean",) * wants_mean + ("median",) * wants_median,
+            calibration,
+            channels=channels,
+            grid=grid,
+            max_gap=max_gap,
+            history=history,
+            batch_size=batch_size,
+            progress=progress,
             columns=columns,
             units=units,
             tz=tz,
             participant=participant,
             timestamp=timestamp,
             keep_zeros=keep_zeros,
-        )
-        days = read(data)
-        other = None
-        if history is not None and self.config.network.usual_day:
-            other = read_history(history, read, days)
-        windows = make_windows(days, self.window_days)
-        has_token = np.asarray(windows.cut(self._engine.observed_tokens(windows.observed)).any((1, 2)))
-        if len(days) and not has_token.any():
-            _warn(
-                f"none of {len(days)} days has an observed token: there is nothing to fill from, and no row"
-            )
-        layout = lay_out(days, channels=channels, grid=grid, max_gap=max_gap, has_token=has_token)
-        wanted = np.zeros(days.values.shape, dtype=bool)
-        positions = [column.position for column in layout.columns]
-        wanted[:, positions] = ~days.observed[:, positions]
-        wants_median = n_samples is None and (point == "median" or return_median)
-        wants_mean = point == "mean" or calibration is not None
-        options: dict[str, Any] = {"history": other, "batch_size": batch_size, "progress": progress}
-        filling = Filling(
-            windows,
-            layout,
-            ("mean",) * wants_mean + ("median",) * wants_median,
-            partial(propose, self._engine, windows, wanted, **options),
-            calibration,
         )
         if n_samples is None:
             table = filling.table(
@@ -228,7 +216,7 @@ class Model:
             )
         else:
             table = filling.samples(n_samples, seed, summary=summary, return_filled=return_filled)
-        table.attrs["predicted"] = [str(c.label) for c in layout.columns if np.isnan(c.values).all()]
+        table.attrs["predicted"] = filling.predicted
         return table
 
     def predict(

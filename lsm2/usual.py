@@ -39,7 +39,7 @@ def read_history(history: pd.DataFrame, read: Callable[[pd.DataFrame], Days], da
                 f"no participant of history is in data (history has {other.participants[0]!r}, data "
                 f"{days.participants[0]!r}), so it is not used; are the labels of one type?",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
     return other
 

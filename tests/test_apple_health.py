@@ -555,9 +555,9 @@ def test_characters_that_xml_forbids(read: Read) -> None:
     bad = document(
         heart("10:00").replace("Apple", "\x0bApple"), heart("10:01").replace("Apple", "&#11;Apple")
     )
-    with pytest.warns(UserWarning, match="2 characters that XML does not allow"):
+    with pytest.warns(UserWarning, match="replaced 2 characters that XML does not allow"):
         assert read(bad)["heart_rate"].count() == 2
-    with pytest.warns(UserWarning, match="characters that XML does not allow"):
+    with pytest.warns(UserWarning, match="replaced 1 character that XML does not allow"):
         assert read(document(heart("10:00")).replace(b"Anna", b"\xffnna"))["heart_rate"].count() == 1
     emoji = heart("10:00").replace("Anna", "\U0001f600&#128512;&#10;")
     with warnings.catch_warnings():
@@ -960,7 +960,7 @@ def test_the_commands_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str
     )
     assert not output.exists()
     assert main(["import", "apple-health", str(export), "-o", str(output), "--on-error", "skip"]) == 0
-    assert "1 malformed records were left out" in capsys.readouterr().err
+    assert "1 malformed record was left out" in capsys.readouterr().err
     assert output.exists()
 
 

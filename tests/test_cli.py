@@ -309,3 +309,14 @@ def test_messages_name_options_not_parameters(tmp_path: Path, capsys: pytest.Cap
     said = capsys.readouterr().err
     assert "--columns 'your column=channel'" in said and "Pass --tz Europe/Berlin" in said
     assert "tz=" not in said and "columns={" not in said
+
+
+def test_errors_name_options_with_their_values(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "tz=UTC"
+    folder.mkdir()
+    times = pd.date_range("2024-03-01", periods=60, freq="min")
+    pd.DataFrame({"the time": times, "heart_rate": 60.0}).to_parquet(folder / "a.parquet")
+    assert main(["coverage", str(folder / "a.parquet")]) == 2
+    assert "pass --timestamp 'the time'" in capsys.readouterr().err
+    assert main(["coverage", str(folder / "none.csv")]) == 2
+    assert "/tz=UTC/none.csv: no such file" in capsys.readouterr().err

@@ -214,7 +214,7 @@ def test_finer_rows_are_aggregated_by_the_rule_of_each_channel() -> None:
 
 def test_missing_values_take_no_part_in_an_aggregate() -> None:
     times = pd.to_datetime(["2024-03-01 10:00:10", "2024-03-01 10:00:20", "2024-03-01 10:00:30"])
-    with pytest.warns(UserWarning, match="1 values are outside"):
+    with pytest.warns(UserWarning, match="1 value is outside"):
         days = read_days(
             pd.DataFrame({"heart_rate": [60.0, np.nan, 999], "steps": [np.nan] * 3}, index=times), SCHEMA
         )
@@ -331,7 +331,7 @@ def test_dtypes(column: pd.Series, dtype: str) -> None:
     frame = pd.DataFrame({"heart_rate": column.to_numpy(object)}, index=minutes())
     frame["heart_rate"] = pd.Series(column.array, index=frame.index)
     before = frame.copy(deep=True)
-    with pytest.warns(UserWarning, match="1 values are outside"):
+    with pytest.warns(UserWarning, match="1 value is outside"):
         days = read_days(frame, SCHEMA)
     pd.testing.assert_frame_equal(frame, before)
     assert observed(days) == [60, 62]

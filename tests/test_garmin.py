@@ -203,7 +203,7 @@ def test_files_of_several_days(tmp_path: Path, parser: str) -> None:
 def test_a_short_timestamp_before_any_full_one(read: Read) -> None:
     with pytest.raises(ValueError, match=r"1\.fit: a short timestamp before any full one"):
         read(beat("10:01", 61))
-    with pytest.warns(UserWarning, match="1 malformed records were left out"):
+    with pytest.warns(UserWarning, match="1 malformed record was left out"):
         frame = read(beat("10:01", 61), info("2024-03-05 10:00"), beat("10:02", 62), on_error="skip")
     assert observed(frame, "heart_rate") == {"10:02": 62.0}
 

@@ -159,7 +159,7 @@ def test_a_malformed_record_is_named_or_counted(read: Read, records: dict[str, A
     with pytest.raises(ValueError, match=r"export\.db, table '\w+', row 1: .*" + message):
         read(**records)
     records = records | {"spo2": [(1, "2024-03-05 12:00", 97.0)]}
-    with pytest.warns(UserWarning, match="1 malformed records were left out"):
+    with pytest.warns(UserWarning, match="1 malformed record was left out"):
         assert read(**records, on={"on_error": "skip"})["spo2"].count() == 1
 
 

@@ -60,7 +60,7 @@ def test_each_format_by_name_and_by_itself(
         said = capsys.readouterr().out.splitlines()
         if command == "auto":
             assert said.pop(0) == f"{export}: {title}, 1 file to read"
-        assert said[0].startswith(f"{output}: 1440 minutes of 1 days, 2024-03-05")
+        assert said[0].startswith(f"{output}: 1440 minutes of 1 day, 2024-03-05")
     by_name, by_itself = (pd.read_parquet(tmp_path / f"{command}.parquet") for command in (name, "auto"))
     pd.testing.assert_frame_equal(by_name, by_itself)
     assert by_itself.notna().any(axis=None)
@@ -95,7 +95,7 @@ def test_several_formats_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[s
         return capsys.readouterr().err.splitlines()[-1]
 
     both = write_folder(tmp_path / "both", {**EXPORTS["oura"][1], **EXPORTS["empatica"][1]})
-    assert "holds several formats: Empatica (1 files), Oura (1 files)" in said(both)
+    assert "holds several formats: Empatica (1 file), Oura (1 file)" in said(both)
     assert "no format is recognised; known are Apple Health, Fitbit" in said(
         write_folder(tmp_path / "n", {"a": "b"})
     )
@@ -112,7 +112,7 @@ def test_options_are_passed_on(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main([*words, "--on-error", "skip"]) == 0
     said = capsys.readouterr()
     assert "2880 minutes of 2 days of 2 participants, 2016-04-12 to 2016-04-13" in said.out
-    assert "1 malformed records were left out" in said.err
+    assert "1 malformed record was left out" in said.err
     assert main([*words, "--on-error", "skip", "--participant", "2", "--start", "2016-04-13"]) == 0
     assert list(pd.read_parquet(output).index.get_level_values(0).unique()) == ["2"]
 

@@ -251,8 +251,8 @@ def test_what_is_left_out_is_counted_in_one_warning(probe: Probe, table: pd.Data
         found = lsm2.fit_probe(data, labels, cv=2)
     assert len(caught) == 1 and caught[0].filename == __file__
     assert str(caught[0].message) == (
-        "left out: 1 labels that are missing (NaN), 3 labels without data, 9 rows of data without a label, "
-        "1 labelled rows without an embedding (NaN)"
+        "left out: 1 missing label (NaN), 3 labels without data, 9 rows of data without a label, "
+        "1 labelled row without an embedding (NaN)"
     )
     assert found.metrics_["rows"] == 56 and found.metrics_["people"] == 19
 
@@ -342,7 +342,7 @@ def test_the_task_can_be_said(table: pd.DataFrame) -> None:
         (lambda y: y.to_frame(), {"label": "parities"}, "label='parities' is no column.*'parity'"),
         (lambda y: y.to_frame(), {"groups": "site"}, "groups='site' is no column of the labels"),
         (lambda y: y.where(y.index != "p001", 3), {}, "labels are mixed-integer values"),
-        (lambda y: pd.Series(np.arange(20.0), y.index).replace(3, np.inf), {}, "1 labels are infinite"),
+        (lambda y: pd.Series(np.arange(20.0), y.index).replace(3, np.inf), {}, "1 label is infinite"),
         (lambda y: pd.Series(y.index, y.index), {}, "20 labels are of 20 classes"),
         (
             lambda y: pd.DataFrame(
@@ -624,9 +624,7 @@ def test_days_without_data_are_missing_in_predictions(model: Model, recording: p
         predicted = model.predict(holed, found)
     assert len(caught) == 1
     assert predicted.isna().all(axis=1).tolist() == [True] + [False] * 7
-    with pytest.warns(
-        UserWarning, match=r"left out: 1 labelled rows without an embedding \(NaN\)$"
-    ) as caught:
+    with pytest.warns(UserWarning, match=r"left out: 1 labelled row without an embedding \(NaN\)$") as caught:
         lsm2.fit_probe(holed, labels, level="day", cv=2, model=model)
     assert len(caught) == 1
 

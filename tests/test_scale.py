@@ -26,6 +26,7 @@ from lsm2.scale import (
     embed_dataset,
     reconstruct_dataset,
 )
+from lsm2.scale.compute import warn_once
 from lsm2.scale.plan import find_files, make_plan
 from tests.conftest import tiny_model
 
@@ -218,12 +219,18 @@ def test_parts_warn_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     with pytest.warns(UserWarning) as caught:
         lsm2.embed(tmp_path / "a.parquet", model=tiny_model())
     said = [str(one.message) for one in caught]
-    assert [message.split(" are ")[0] for message in said] == [
-        "1 columns",
+    assert said[0].startswith("1 column is no channel")
+    assert [message.split(" are ")[0] for message in said[1:]] == [
         "1440 values",
-        "1 of 1 days have no observed token; their embedding is NaN (and the like in 1 other parts)",
+        "1 of 1 days have no observed token; their embedding is NaN (and the like in 1 other part)",
     ]
     assert {one.filename for one in caught} == {__file__}
+
+
+def test_messages_of_one_and_of_several_are_alike() -> None:
+    with pytest.warns(UserWarning) as caught:
+        warn_once([], ["1 row is doubled.", "3 rows are doubled."])
+    assert [str(one.message) for one in caught] == ["1 row is doubled. (and the like in 1 other part)"]
 
 
 # ------------------------------------------------------------------ partitions

@@ -8,6 +8,8 @@ imports stand inside the commands, so that ``lsm2 --help`` answers at once.
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
 import warnings
 from collections.abc import Sequence
@@ -22,35 +24,32 @@ __all__ = ["app", "calibrate", "commands", "evaluate", "imports", "main", "probe
 
 
 # What messages say to callers of the functions, in the words of the command line.
-_OPTIONS = {
-    "columns={'your column': 'channel'}": "--columns 'your column=channel'",
-    "units={'channel': 'unit'}": "--units channel=unit",
-    "tz='Europe/Berlin'": "--tz Europe/Berlin",
-    "tz='UTC'": "--tz UTC",
-    "time_format='%d/%m/%Y'": "--time-format '%d/%m/%Y'",
-    "pass time_format=": "give --time-format",
-    "columns={'your column': 'timestamp'}": "--columns 'your column=timestamp'",
+_PHRASES = {
     "(a zone, a column of zones, or {participant: zone})": "(a zone, or a column of zones)",
-    "on_error='skip'": "--on-error skip",
-    'layout="canonical"': "--layout canonical",
     "local_files_only=True": "HF_HUB_OFFLINE=1",
     "cache_dir=": "HF_HUB_CACHE",
-    "timestamp='...'": "--timestamp ...",
-    "participant='...'": "--participant ...",
-    "events=, a frame with": "--events, a table with",
-    "events= is": "--events is",
-    "Pass model= to": "Pass --model to",
-    "level='window'": "--level window",
-    "label='...'": "--label ...",
-    "no tz= is given": "no --tz is given",
+    "events=, a frame with": "events=, a table with",
     "people=['...']": "--person ID",
 }
+# An argument such as tz='UTC', units={'channel': 'unit'} or cv=; not what paths and quoted text hold.
+_ARGUMENT = re.compile(
+    r"(?<![\w/\\'\"-])(batch_size|channels|columns|components|cv|device|end|events|grid|groups|history"
+    r"|interval|label|layout|level|max_gap|min_observed|model|n_samples|on_error|output|participant|point"
+    r"|precision|return_filled|return_median|seed|start|summary|task|time_format|timestamp|tz|units|workers)"
+    r"=(\{'[^{}]*'\}|'[^']*'|\"[^\"]*\"|\.\.\.|-?\w(?:[\w.]*\w)?)?(?!\w|[./\\]\w)"
+)
+
+
+def _option(argument: re.Match[str]) -> str:
+    """An argument as an option: ``--tz UTC``, ``--units channel=unit``, ``--cv``."""
+    value = (argument[2] or "").strip("{}").replace("': '", "=").strip("'\"")
+    return " ".join([f"--{argument[1].replace('_', '-')}", *([shlex.quote(value)] if value else [])])
 
 
 def _in_options(message: str) -> str:
-    for call, option in _OPTIONS.items():
+    for call, option in _PHRASES.items():
         message = message.replace(call, option)
-    return " ".join(message.split())
+    return " ".join(_ARGUMENT.sub(_option, message).split())
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:

@@ -34,7 +34,8 @@ from lsm2.cli.options import (
     read_keyed,
     read_recording,
 )
-from lsm2.cli.text import fact_lines, summary_lines
+from lsm2.cli.text import fact_lines, rows_line, summary_lines
+from lsm2.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,13 +92,9 @@ def embed(
         typer.echo(_written(output, embeddings))
         return
     write_table(embeddings, output)
-    rows, width = embeddings.shape
     empty = int(embeddings.isna().all(axis=1).sum())
-    note = f", {empty} of them NaN because too little was observed" if empty else ""
-    typer.echo(
-        f"{output}: {rows} rows, one per {' and '.join(map(str, embeddings.index.names))}{note}; "
-        f"{width} numbers each"
-    )
+    line = rows_line(output, embeddings, f"{empty} of them NaN" if empty else "")
+    typer.echo(f"{line}; {embeddings.shape[1]} numbers each")
 
 
 @app.command()
@@ -189,8 +186,8 @@ def reconstruct(
         typer.echo(_written(output, filled))
         return
     write_table(filled, output)
-    what = "days" if summary == "day" else "minutes"
-    typer.echo(f"{output}: {len(filled)} {what}, columns {', '.join(map(str, filled.columns))}")
+    rows = counted(len(filled), "day" if summary == "day" else "minute")
+    typer.echo(f"{output}: {rows}, columns {', '.join(map(str, filled.columns))}")
 
 
 @app.command()
@@ -224,7 +221,7 @@ def coverage(
     table = (lsm2.coverage if by_day else lsm2.describe)(data, model=model, **options)
     if output is not None:
         write_table(table, output)
-        typer.echo(f"{output}: {len(table)} rows, one per {' and '.join(map(str, table.index.names))}")
+        typer.echo(rows_line(output, table))
     elif as_json:
         typer.echo(table.reset_index().to_json(orient="records", date_format="iso", indent=2))
     elif by_day:
@@ -287,7 +284,7 @@ def demo(
 
 
 def _written(output: Path, people: pd.DataFrame) -> str:
-    return f"{output}: {people['rows'].sum()} rows of {len(people)} participants"
+    return f"{output}: {counted(int(people['rows'].sum()), 'row')} of {counted(len(people), 'participant')}"
 
 
 def read_channels(given: str | None) -> str | list[str] | None:

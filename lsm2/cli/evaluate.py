@@ -26,6 +26,7 @@ from lsm2.cli.options import (
     check_folder,
     frame_options,
 )
+from lsm2.wording import counted
 
 if TYPE_CHECKING:
     from lsm2.model import Model
@@ -164,9 +165,8 @@ def gaps(
         test_log.parent.mkdir(parents=True, exist_ok=True)
         with replacing(test_log) as temporary:
             temporary.write_text(written + line)
-    typer.echo(
-        f"{output}: table.md, results.json, scores.parquet and figures, of {found.facts['people']} people"
-    )
+    people = counted(found.facts["people"], "person", "people")
+    typer.echo(f"{output}: table.md, results.json, scores.parquet and figures, of {people}")
 
 
 @_evaluate.command()

@@ -10,6 +10,7 @@ import typer
 from lsm2.cli.app import app
 from lsm2.cli.options import Columns, Output, Progress, Units, check_output, read_pairs
 from lsm2.cli.text import table_lines
+from lsm2.wording import counted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +58,7 @@ def auto(
     from lsm2.readers.formats import recognise
 
     found, files = recognise(export)
-    typer.echo(f"{export}: {found.title}, {files} file{'s' if files > 1 else ''} to read")
+    typer.echo(f"{export}: {found.title}, {counted(files, 'file')} to read")
     options = {"tz": tz, "start": start, "end": end, "participant": participant, "on_error": on_error}
     _write(found.read(export, **options), export, output)
 
@@ -199,7 +200,8 @@ def _closing(frame: pd.DataFrame, output: Path) -> list[str]:
     first, last = times.min(), times.max()
     people = frame.index.get_level_values(0).nunique() if frame.index.nlevels > 1 else 1
     of_people = f" of {people} participants" if people > 1 else ""
+    written = f"{counted(len(frame), 'minute')} of {counted(days, 'day')}{of_people}"
     return [
-        f"{output}: {len(frame)} minutes of {days} days{of_people}, {first:%Y-%m-%d} to {last:%Y-%m-%d}",
+        f"{output}: {written}, {first:%Y-%m-%d} to {last:%Y-%m-%d}",
         *table_lines(rows),
     ]

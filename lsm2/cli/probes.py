@@ -27,7 +27,8 @@ from lsm2.cli.options import (
     read_keyed,
     read_recording,
 )
-from lsm2.cli.text import table_lines
+from lsm2.cli.text import rows_line, table_lines
+from lsm2.wording import counted
 
 Level = Literal["participant", "day", "hour", "token", "window"]
 Task = Literal["auto", "classification", "regression"]
@@ -143,18 +144,15 @@ def predict(
     )
     write_table(predicted, output)
     missing = int(predicted["prediction"].isna().sum())
-    note = f", {missing} of them missing because too little was observed" if missing else ""
-    typer.echo(
-        f"{output}: {len(predicted)} rows, one per {' and '.join(map(str, predicted.index.names))}{note}; "
-        f"columns {', '.join(predicted.columns)}"
-    )
+    line = rows_line(output, predicted, f"{missing} of them missing" if missing else "")
+    typer.echo(f"{line}; columns {', '.join(predicted.columns)}")
 
 
 def _scores(metrics: dict[str, Any]) -> list[str]:
     """Sizes, and the scores as a table."""
     sizes = f"{metrics['rows']} rows of {metrics['people']} people, {metrics['folds']} folds"
     classes = [
-        f"{name}: {count['rows']} rows of {count['people']} people"
+        f"{name}: {counted(count['rows'], 'row')} of {counted(count['people'], 'person', 'people')}"
         for name, count in metrics.get("classes", {}).items()
     ]
     rows = [

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lsm2.wording import counted
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
 
@@ -41,7 +45,7 @@ def summary_lines(table: pd.DataFrame) -> list[str]:
     lines: list[str] = []
     for who, rows in table.groupby(level=0, sort=False) if keyed else [(None, table)]:
         days, first, last = (rows[name].iloc[0] for name in ("days", "first", "last"))
-        span = f"{days} {'day' if days == 1 else 'days'}, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
+        span = f"{counted(days, 'day')}, {first:%Y-%m-%d} to {last:%Y-%m-%d}"
         lines += [""] if lines else []
         lines.append(f"{who}: {span}" if keyed else span)
         channels = rows.index.get_level_values("channel")
@@ -58,6 +62,13 @@ def summary_lines(table: pd.DataFrame) -> list[str]:
         ]
         lines += [f"  {line}" for line in table_lines(records)]
     return lines
+
+
+def rows_line(output: Path, table: pd.DataFrame, missing: str = "") -> str:
+    """Say what was written: how many rows, one per what, and where any are, how many of them are missing."""
+    note = f", {missing} because too little was observed" if missing else ""
+    names = " and ".join(map(str, table.index.names))
+    return f"{output}: {counted(len(table), 'row')}, one per {names}{note}"
 
 
 def _duration(minutes: float) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from lsm2.channels import Schema
 from lsm2.days.clock import DAY, from_minutes
 from lsm2.days.keys import TIMESTAMP
+from lsm2.wording import counted
 
 Level = Literal["day", "hour", "token", "participant"]
 
@@ -69,7 +70,8 @@ class Days:
     def __repr__(self) -> str:
         """Return what is held, in a line."""
         recorded = [name for name, there in zip(self.schema.names, self.recorded, strict=True) if there]
-        return f"Days({len(self)} days of {len(self.participants)} participants, {', '.join(recorded)})"
+        people = counted(len(self.participants), "participant")
+        return f"Days({counted(len(self), 'day')} of {people}, {', '.join(recorded)})"
 
     @property
     def observed(self) -> np.ndarray:

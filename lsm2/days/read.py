@@ -16,6 +16,7 @@ from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Origin
 from lsm2.days.keys import PARTICIPANT, TIMESTAMP, Keys, read_keys
 from lsm2.days.values import as_floats, drop_zeros, keep_valid, own_limits, to_canonical
+from lsm2.wording import counted
 
 
 def read_days(
@@ -64,8 +65,8 @@ def read_days(
     found, unknown = schema.resolve([label for label in data.columns if label not in keys.columns], columns)
     if unknown:
         warnings.warn(
-            f"{len(unknown)} columns are no channel of this model and are ignored: {listing(unknown)}. "
-            "Map them with columns={'your column': 'channel'} if they are.",
+            f"{counted(len(unknown), 'column is', 'columns are')} no channel of this model and ignored: "
+            f"{listing(unknown)}. To use one, map it with columns={{'your column': 'channel'}}.",
             UserWarning,
             stacklevel=2,
         )
@@ -148,7 +149,8 @@ def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column]) -> _Minu
     if not doubled.any():
         return minutes
     warnings.warn(
-        f"{int(doubled.sum())} rows are doubled (same participant, timestamp and values) and count once.",
+        f"{counted(int(doubled.sum()), 'row is', 'rows are')} doubled (same participant, timestamp and "
+        "values) and counted once.",
         UserWarning,
         stacklevel=3,
     )
@@ -185,11 +187,11 @@ def _warn_outside(read: list[tuple[Column, int]]) -> None:
     wrong = [(column, count) for column, count in read if count]
     if not wrong:
         return
+    total = sum(count for _, count in wrong)
     parts = [f"{c.label!r}: {count} outside {c.limits[0]:g} to {c.limits[1]:g}" for c, count in wrong]
     warnings.warn(
-        f"{sum(count for _, count in wrong)} values are outside their channel's valid range and count as "
-        f"missing ({'; '.join(parts)}). If a column is in another unit, say so with "
-        "units={'channel': 'unit'}.",
+        f"{counted(total, 'value is', 'values are')} outside the valid range and taken as missing "
+        f"({'; '.join(parts)}). If a column is in another unit, say so with units={{'channel': 'unit'}}.",
         UserWarning,
         stacklevel=3,
     )

@@ -13,6 +13,7 @@ import pandas as pd
 
 from lsm2.channels import CHANNELS, Schema
 from lsm2.days import read_days
+from lsm2.wording import counted
 
 from .recordings import Recordings, from_days, read_recordings
 from .scores import ChannelScale, channel_scales
@@ -104,7 +105,8 @@ def frame_cohorts(
     part = _read(data, name, options)
     if train is not None:
         other = _read(train, f"{name} train", options)
-        said = f"Scales and learnt baselines are of {len(other.participants)} people of another file."
+        people = counted(len(other.participants), "person", "people")
+        said = f"Scales and learnt baselines are of {people} of another file."
         return [Cohort((part,), (other,), _scales(other))], said
     usable = np.unique(part.person[part.usable()])
     if len(usable) < 2:

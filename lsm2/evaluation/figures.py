@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lsm2.channels import CHANNELS
+from lsm2.wording import counted
 
 from .protocols import HORIZONS, PROTOCOLS
 
@@ -97,7 +98,9 @@ def error_by_minutes(
         _panel(axes, rows[rows["channel"] == channel], minutes, error, styles, judged)
         people = int(rows.loc[rows["channel"] == channel, "people"].max())
         unit = f", {CHANNELS[channel].unit}" if error == "mae" else ""
-        axes.set_title(f"{channel.replace('_', ' ')}{unit} ({people} people)", fontsize=9)
+        axes.set_title(
+            f"{channel.replace('_', ' ')}{unit} ({counted(people, 'person', 'people')})", fontsize=9
+        )
     for axes in panels[len(channels) :]:
         axes.set_visible(False)
     handles = {

@@ -11,6 +11,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .tables import markdown_table
+
 MAIN = {"classification": "auroc", "regression": "pearson_r"}
 """The score that verdicts and figures are about."""
 _SHOWN = {
@@ -98,10 +100,6 @@ def _with_interval(row: Any) -> str:
     return shown if pd.isna(low) else f"{shown} [{low:.2g}, {high:.2g}]"
 
 
-def _rows(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows))
-
-
 def _table(some: pd.DataFrame, shown: Sequence[str]) -> str:
     rows = []
     for (task, method), part in some.groupby(["task", "method"], sort=False):
@@ -111,7 +109,9 @@ def _table(some: pd.DataFrame, shown: Sequence[str]) -> str:
             [str(task), first["dataset"], f"{first['people']} / {first['rows']}", str(method)]
             + [_with_interval(by_score.loc[name]) for name in shown]
         )
-    return _rows(["task", "data set", "people / rows", "method", *(_TITLES[name] for name in shown)], rows)
+    return markdown_table(
+        ["task", "data set", "people / rows", "method", *(_TITLES[name] for name in shown)], rows
+    )
 
 
 def _verdicts(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
@@ -124,7 +124,7 @@ def _verdicts(scores: pd.DataFrame, differences: pd.DataFrame) -> str:
             verdict = "better" if row["low"] > 0 else "worse" if row["high"] < 0 else "unclear"
         cells = [row["task"], row["method"], row["against"], _TITLES[row["score"]]]
         rows.append([*cells, _with_interval(row), verdict])
-    return _rows(["task", "method", "against", "score", "difference", ""], rows)
+    return markdown_table(["task", "method", "against", "score", "difference", ""], rows)
 
 
 def _apart(apart: pd.DataFrame) -> str:
@@ -138,7 +138,7 @@ def _apart(apart: pd.DataFrame) -> str:
             cells += [str(by_part.loc[whose, "people"]) if there else "-"]
             cells += [_with_interval(by_part.loc[whose]) if there else "-"]
         rows.append([str(task), str(method), *cells])
-    return _rows(["task", "method", "train people", "score", "test people", "score"], rows)
+    return markdown_table(["task", "method", "train people", "score", "test people", "score"], rows)
 
 
 def _removals(whole: pd.DataFrame, removed: pd.DataFrame) -> str:
@@ -152,20 +152,18 @@ def _removals(whole: pd.DataFrame, removed: pd.DataFrame) -> str:
         value = before.loc[(task, method)]
         changes = ["" if pd.isna(row.get(name)) else f"{row[name] - value:+.3f}" for name in names]
         rows.append([str(task), str(method), f"{value:.3f}", *changes])
-    return _rows(["task", "method", "whole", *names], rows)
+    return markdown_table(["task", "method", "whole", *names], rows)
 
 
 def _drops(whole: pd.DataFrame, removed: pd.DataFrame, models: Sequence[str]) -> str:
     """How much each model loses by removals, beside each other method on the same cells."""
-    before = _main(whole).set_index(["task", "method"])
-    clear = before["low"] > before["kind"].map({"classification": 0.5, "regression": 0.0})
-    after: Any = _main(removed).set_index(["task", "removed", "method"])["value"].unstack("method")
-    value: Any = before["value"].unstack("method").reindex(after.index.get_level_values("task"))
-    above: Any = clear.unstack("method").reindex(after.index.get_level_values("task")).to_numpy(bool)
-    lost = pd.DataFrame(value[after.columns].to_numpy() - after.to_numpy(), after.index, after.columns)
-    lost = lost.where(pd.DataFrame(above, after.index, value.columns)[after.columns])
+    before = _main(whole)
+    clear = before[before["low"] > before["kind"].map({"classification": 0.5, "regression": 0.0})]
+    after = _main(removed).merge(clear, on=["task", "method"], suffixes=("", "_whole"))
+    after["lost"] = after["value_whole"] - after["value"]
+    lost = after.pivot(index=["task", "removed"], columns="method", values="lost")
     rows = []
-    for model in models:
+    for model in [one for one in models if one in lost]:
         for other in lost.columns.drop(model):
             both = lost[[model, other]].dropna()
             if len(both):
@@ -173,7 +171,9 @@ def _drops(whole: pd.DataFrame, removed: pd.DataFrame, models: Sequence[str]) ->
                 smaller = f"{1 - own / its:.0%}" if min(own, its) > 0 else "-"
                 cells = f"{len(both)} in {both.index.get_level_values('task').nunique()}"
                 rows.append([model, str(other), cells, f"{own:.3f}", f"{its:.3f}", smaller])
-    return _rows(["method", "beside", "cells in tasks", "its mean drop", "the other's", "smaller by"], rows)
+    return markdown_table(
+        ["method", "beside", "cells in tasks", "its mean drop", "the other's", "smaller by"], rows
+    )
 
 
 def _few(whole: pd.DataFrame, few: pd.DataFrame) -> str:
@@ -185,7 +185,7 @@ def _few(whole: pd.DataFrame, few: pd.DataFrame) -> str:
         by_size: Any = part.set_index("labelled")
         cells = [_with_interval(by_size.loc[size]) if size in by_size.index else "" for size in sizes]
         rows.append([str(task), str(method), *cells, _with_interval(before.loc[(task, method)])])
-    return _rows(["task", "method", *(f"{size:.0f} people" for size in sizes), "all"], rows)
+    return markdown_table(["task", "method", *(f"{size:.0f} people" for size in sizes), "all"], rows)
 
 
 def draw_probes(scores: pd.DataFrame) -> dict[str, Figure]:

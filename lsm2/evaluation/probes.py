@@ -20,6 +20,7 @@ from lsm2.channels import Schema
 from lsm2.days import read_days
 from lsm2.probe import scores
 from lsm2.probe.linear import Recipe
+from lsm2.wording import counted
 
 from .evaluate import machine, write_files
 from .features import hand_made, hand_made_of_events, missingness
@@ -251,7 +252,7 @@ def evaluate_probes(
         labelled = read_task(TASKS[name], config, directory, seed)
         people = labelled.labels["participant_id"].nunique()
         if people < FEWEST:
-            progress(f"{name}: left out, {people} people with labels and recordings")
+            progress(f"{name}: left out, {counted(people, 'person', 'people')} with labels and recordings")
             continue
         tables = features_of(labelled, models, labelled.removals() if removals else ())
         progress(f"{name}: features of {len(labelled.labels)} rows")

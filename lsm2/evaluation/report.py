@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from lsm2.wording import counted
+
 from .tables import markdown, markdown_table
 
 _ERRORS = {"mse": "squared error of the mean", "mae": "absolute error of the median"}
@@ -28,7 +30,7 @@ def page(facts: dict[str, Any], scores: pd.DataFrame, summary: pd.DataFrame, con
         f"# Filled gaps{of_split}",
         f"{command}{facts['date']}, {facts['machine']}, {facts['seconds']:.0f} s "
         f"({facts['cpu_seconds']:.0f} s of processor time). "
-        f"{facts['people']} people ({sets}), {facts['days']} days."
+        f"{counted(facts['people'], 'person', 'people')} ({sets}), {counted(facts['days'], 'day')}."
         + "".join(f" {name}: checkpoint `{value}`." for name, value in facts["checkpoints"].items()),
         "Errors are averaged per participant, then over participants. Ratios are geometric means of the "
         "participants' own ratios with a 95 % bootstrap interval over participants (1,000 draws); with fewer "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import numpy as np
@@ -27,6 +27,9 @@ _TITLES = {
     "mse": 'MSE of point="mean", divided by the variance over train people',
     "mae": 'MAE of point="median", own units',
     "mse_z": "MSE in the normalised transformed scale",
+    "seam": "Seams: mean jump at the edges of gaps over the signal's own minute-to-minute difference "
+    "(at 00:00)",
+    "bias": "Bias of totals over hidden minutes: filled / true - 1, all people (each person's quartiles)",
 }
 
 
@@ -174,10 +177,9 @@ def markdown(summary: pd.DataFrame, *, judged: Sequence[str] = (), against: str 
         against: The method that the summary compared with.
     """
     parts = [_error_table(summary, error, judged, against) for error in ERRORS]
-    if "seam" in summary and summary["seam"].notna().any():
-        parts.append(_seam_table(summary))
-    if "bias" in summary and summary["bias"].notna().any():
-        parts.append(_bias_table(summary))
+    for number, cell in (("seam", _seam), ("bias", _bias)):
+        if number in summary and summary[number].notna().any():
+            parts.append(_table_of(summary, number, cell))
     return "\n\n".join(parts) + "\n"
 
 
@@ -229,33 +231,21 @@ def _ratio(row: pd.Series, error: str) -> str:
     return f"{estimate} [{low:.3f}, {high:.3f}] {row[f'{error}_verdict']}"
 
 
-def _seam_table(summary: pd.DataFrame) -> str:
-    with_edges = summary[summary["seam"].notna() & (summary["method"] != "zero")]
-    methods = list(dict.fromkeys(with_edges["method"]))
-    rows = []
-    for first, by_method in _cells(with_edges):
-        rows.append([*first, *(_seam(by_method[name]) if name in by_method else "-" for name in methods)])
-    return (
-        "### Seams: mean jump at the edges of gaps over the signal's own minute-to-minute difference (at "
-        "00:00)\n\n" + markdown_table(["channel", "hidden", "people", "days", *methods], rows)
-    )
+def _table_of(summary: pd.DataFrame, number: str, cell: Callable[[pd.Series], str]) -> str:
+    """The cells that hold a number, a column for each method."""
+    some = summary[summary[number].notna() & (summary["method"] != "zero")]
+    methods = list(dict.fromkeys(some["method"]))
+    rows = [
+        [*first, *(cell(by_method[name]) if name in by_method else "-" for name in methods)]
+        for first, by_method in _cells(some)
+    ]
+    title = f"### {_TITLES[number]}\n\n"
+    return title + markdown_table(["channel", "hidden", "people", "days", *methods], rows)
 
 
 def _seam(row: pd.Series) -> str:
     midnight = row.get("seam_midnight", float("nan"))
     return _number(row["seam"]) + ("" if np.isnan(midnight) else f" ({_number(midnight)})")
-
-
-def _bias_table(summary: pd.DataFrame) -> str:
-    of_totals = summary[summary["bias"].notna() & (summary["method"] != "zero")]
-    methods = list(dict.fromkeys(of_totals["method"]))
-    rows = []
-    for first, by_method in _cells(of_totals):
-        rows.append([*first, *(_bias(by_method[name]) if name in by_method else "-" for name in methods)])
-    return (
-        "### Bias of totals over hidden minutes: filled / true - 1, all people (each person's quartiles)\n\n"
-        + markdown_table(["channel", "hidden", "people", "days", *methods], rows)
-    )
 
 
 def _bias(row: pd.Series) -> str:

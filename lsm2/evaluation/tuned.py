@@ -65,5 +65,5 @@ def tuned_out_of_fold(
                 table = learnt.predict(own, "head", progress=False)
                 table = table.set_axis(table.index.astype(str)).reindex(people[held])
                 found[name][held] = table[columns].to_numpy(np.float64)
-    train_mean = np.nanmean(found[""], axis=0)
-    return {name: np.where(np.isnan(values), train_mean, values) for name, values in found.items()}
+    mean_prediction = np.nanmean(found[""], axis=0)
+    return {name: np.where(np.isnan(values), mean_prediction, values) for name, values in found.items()}

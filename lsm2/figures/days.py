@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lsm2.channels import Channel, Schema
-from lsm2.figures.frames import Filled, check_person, label, names, read_filled, shown, who
+from lsm2.figures.frames import Filled, check_person, label, names, read_filled, shown, week_of, who
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,8 @@ def day(
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['heart rate\\n(beats/min)']
     """
-    read = _read(data, filled, schema, columns, units, tz, participant, timestamp)
+    how = {"columns": columns, "units": units, "tz": tz, "participant": participant, "timestamp": timestamp}
+    read = read_filled(data, filled, schema, **how)
     before = read.before
     wanted = names(before)[[_choose(read, person, date)]]
     figure, panels = _panels(before.schema, channels, [values[0] for values in read.values(wanted)])
@@ -117,49 +118,24 @@ def week(
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['heart rate\\n(beats/min)']
     """
-    read = _read(data, filled, schema, columns, units, tz, participant, timestamp)
+    how = {"columns": columns, "units": units, "tz": tz, "participant": participant, "timestamp": timestamp}
+    read = read_filled(data, filled, schema, **how)
     before = read.before
-    if person is not None:
-        check_person(before, person)
-    one = before.participants[0] if person is None else person
-    own = np.flatnonzero(before.person == before.participants.get_loc(one))
-    first = before.date[own[0]] if start is None else np.datetime64(pd.Timestamp(start).date(), "D")
-    wanted = pd.MultiIndex.from_arrays([[one] * 7, first + np.arange(7)])
+    one, dates = week_of(before, person, start)
+    wanted = pd.MultiIndex.from_product([[one], dates])
     values = [_joined(days) for days in read.values(wanted)]
     if np.isnan(values[1]).all():
         raise ValueError(
-            f"nothing to draw of participant {one!r} from {first} on: `filled` holds no day of that week"
+            f"nothing to draw of participant {one!r} from {dates[0]} on: `filled` holds no day of that week"
         )
     figure, panels = _panels(before.schema, channels, values)
     panels[-1].set_xlim(0, 7 * 24)
     panels[-1].set_xticks(range(0, 7 * 24, 24))
-    panels[-1].set_xticklabels([f"{pd.Timestamp(date):%a %d %b}" for date in first + np.arange(7)], ha="left")
+    panels[-1].set_xticklabels([f"{pd.Timestamp(date):%a %d %b}" for date in dates], ha="left")
     for axes in panels:
         axes.grid(axis="x", color=_MISSING, lw=0.8)
-    _title(figure, panels, f"{who(before, one)}week from {first}")
+    _title(figure, panels, f"{who(before, one)}week from {dates[0]}")
     return figure
-
-
-def _read(
-    data: pd.DataFrame,
-    filled: pd.DataFrame,
-    schema: Schema | None,
-    columns: Mapping[Any, str] | None,
-    units: Mapping[str, str] | None,
-    tz: Any,
-    participant: str,
-    timestamp: str,
-) -> Filled:
-    return read_filled(
-        data,
-        filled,
-        schema,
-        columns=columns,
-        units=units,
-        tz=tz,
-        participant=participant,
-        timestamp=timestamp,
-    )
 
 
 def _joined(values: np.ndarray) -> np.ndarray:

@@ -89,6 +89,18 @@ def check_person(days: Days, person: Any) -> None:
         raise ValueError(f"participant {person!r} is not in the recording, which holds {known}")
 
 
+def week_of(days: Days, person: Any, start: Any) -> tuple[Any, np.ndarray]:
+    """Return a participant and seven dates: by default the first, from their first day on."""
+    if not len(days):
+        raise ValueError("the recording has no row; there is nothing to draw")
+    if person is None:
+        person = days.participants[0]
+    check_person(days, person)
+    own = days.date[days.person == days.participants.get_loc(person)]
+    first = own[0] if start is None else np.datetime64(pd.Timestamp(start).date(), "D")
+    return person, first + np.arange(7)
+
+
 def shown(schema: Schema, channels: Iterable[str] | None, present: np.ndarray, what: str) -> list[int]:
     """Positions of the channels to draw: those asked for, or those ``present``, bool (channels,)."""
     if channels is None:

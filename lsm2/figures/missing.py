@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lsm2.channels import Schema
-from lsm2.figures.frames import check_person, names, read_quietly, shown, who
+from lsm2.figures.frames import names, read_quietly, shown, week_of, who
 
 _RECORDED, _MISSING = "#1a1a1a", "#f2f2f2"
 
@@ -55,17 +55,10 @@ def missingness(
     days = read_quietly(
         data, schema, columns=columns, units=units, tz=tz, participant=participant, timestamp=timestamp
     )
-    if person is not None:
-        check_person(days, person)
-    if not len(days):
-        raise ValueError("the recording has no row; there is nothing to draw")
-    one = days.participants[0] if person is None else person
-    own = np.flatnonzero(days.person == days.participants.get_loc(one))
-    first = days.date[own[0]] if start is None else np.datetime64(pd.Timestamp(start).date(), "D")
-    dates = first + np.arange(7)
-    rows = names(days).get_indexer(pd.MultiIndex.from_arrays([[one] * 7, dates]))
+    one, dates = week_of(days, person, start)
+    rows = names(days).get_indexer(pd.MultiIndex.from_product([[one], dates]))
     if (rows < 0).all():
-        raise ValueError(f"the recording holds no day of participant {one!r} in the week from {first} on")
+        raise ValueError(f"the recording holds no day of participant {one!r} in the week from {dates[0]} on")
     observed = days.observed[rows] & (rows >= 0)[:, None, None]  # (7, channels, 1440)
     positions = shown(days.schema, channels, np.asarray(days.recorded), "the recording")
     figure = Figure(figsize=(9.0, 0.9 + 1.3 * len(positions)), layout="constrained")
@@ -90,7 +83,7 @@ def missingness(
         axes.set_title(f"{name}: {there[rows >= 0].mean():.0%} recorded", loc="left", fontsize=9)
     panels[-1].set_xticks(range(0, 25, 3))
     panels[-1].set_xlabel("hour of the day", fontsize=9)
-    figure.suptitle(f"{who(days, one)}week from {first}", fontsize=11)
+    figure.suptitle(f"{who(days, one)}week from {dates[0]}", fontsize=11)
     patches = [
         Patch(fc=_RECORDED, label="recorded"),
         Patch(fc=_MISSING, ec="#808080", lw=0.5, label="not recorded"),

@@ -13,6 +13,7 @@ from lsm2.probe import linear, scores
 from lsm2.probe.linear import Linear, Recipe, folds, most_folds
 from lsm2.probe.probe import likeliest
 from lsm2.probe.targets import Target
+from lsm2.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,8 @@ def check_rows(rows: Rows, cv: int, recipe: Recipe) -> None:
         )
     if recipe.components is not None and recipe.components > rows.x.shape[1]:
         raise FrameError(
-            f"components={recipe.components} is more than the {rows.x.shape[1]} columns of the embeddings"
+            f"components={recipe.components} is more than the {counted(rows.x.shape[1], 'column')} of the "
+            "embeddings"
         )
 
 
@@ -92,7 +94,8 @@ def cross_validate(rows: Rows, cv: int, recipe: Recipe) -> tuple[np.ndarray, np.
             )
         if recipe.components is not None and recipe.components > len(train):
             raise FrameError(
-                f"components={recipe.components} is more than the {len(train)} rows of a training fold"
+                f"components={recipe.components} is more than the {counted(len(train), 'row')} of a training "
+                "fold"
             )
         model = fit(rows.take(train), recipe)[0]
         fold_of[held] = number

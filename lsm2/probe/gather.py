@@ -17,6 +17,7 @@ from lsm2.probe.fit import Rows
 from lsm2.probe.keys import PARTICIPANT, sortable
 from lsm2.probe.labels import Labels, match, read_labels
 from lsm2.probe.targets import read_target
+from lsm2.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,21 +94,20 @@ def gather(embeddings: Embeddings, labels: Labels, level: str, task: str, groups
     x = embeddings.values(features)
     blank = np.isnan(x).any(axis=1)
     labelled = position >= 0
-    counts = {
-        "labels that are missing (NaN)": labels.missing,
-        "labels without data": len(labels.values) - len(np.unique(position[labelled])),
-        "rows of data without a label": int((~labelled).sum()),
-        "labelled rows without an embedding (NaN)": int((labelled & blank).sum()),
-    }
+    counts = (
+        (labels.missing, "missing label", "(NaN)"),
+        (len(labels.values) - len(np.unique(position[labelled])), "label", "without data"),
+        (int((~labelled).sum()), "row", "of data without a label"),
+        (int((labelled & blank).sum()), "labelled row", "without an embedding (NaN)"),
+    )
+    left_out = ", ".join(f"{counted(count, what)} {why}" for count, what, why in counts if count)
     kept = np.flatnonzero(labelled & ~blank)
     if len(kept) == 0:
         raise FrameError(
-            f"none of the {len(x)} rows of data has both a label and an embedding: "
-            + ", ".join(f"{count} {what}" for what, count in counts.items() if count)
+            f"none of {counted(len(x), 'row')} of data has both a label and an embedding: {left_out}"
         )
-    left_out = [f"{count} {what}" for what, count in counts.items() if count]
     if left_out:
-        warnings.warn(f"left out: {', '.join(left_out)}", UserWarning, stacklevel=3)
+        warnings.warn(f"left out: {left_out}", UserWarning, stacklevel=3)
     keys, position = embeddings.keys.take(kept), position[kept]
     used, inverse = np.unique(position, return_inverse=True)
     target = read_target(labels.values.iloc[used], task)

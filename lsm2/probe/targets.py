@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lsm2.arguments import one_of
+from lsm2.wording import counted
 
 TASKS = ("auto", "classification", "regression")
 MOST_CLASSES = 10  # distinct numbers that `auto` still takes for classes
@@ -61,9 +62,8 @@ def read_target(values: pd.Series, task: str = "auto") -> Target:
     if kind == "numbers":
         numbers = values.to_numpy(np.float64)
         if not np.isfinite(numbers).all():
-            raise ValueError(
-                f"{int((~np.isfinite(numbers)).sum())} labels are infinite; drop or correct them"
-            )
+            infinite = int((~np.isfinite(numbers)).sum())
+            raise ValueError(f"{counted(infinite, 'label is', 'labels are')} infinite; drop or correct such")
         if task == "auto":
             distinct = len(np.unique(numbers))
             few = distinct <= 2 or (distinct <= MOST_CLASSES and 2 * distinct <= len(numbers))

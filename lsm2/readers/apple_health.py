@@ -7,18 +7,20 @@ import warnings
 from typing import Any, Literal
 
 import pandas as pd
-from tqdm import tqdm
 
 from lsm2.channels import CHANNELS
+from lsm2.progress import progress_bar
 from lsm2.readers.apple_records import AMOUNTS, DEVICES, AppleRecords
 from lsm2.readers.archive import DamageError, describe_size
 from lsm2.readers.document import Document, open_document
+from lsm2.readers.faults import nothing_read, outside_range
 from lsm2.readers.frame import Compute, canonical_columns, column, frame_of, name_participant, without_empty
 from lsm2.readers.recording import ASLEEP, INBED, WORKOUT, Minutes, Recording
 from lsm2.readers.request import OnError, Request, check_choice
 from lsm2.readers.samples import Offsets, Samples, sort_records
 from lsm2.readers.timeline import Timeline
 from lsm2.readers.xml import Cut, Parser, ReadError
+from lsm2.wording import counted
 
 Layout = Literal["canonical", "openmhc"]
 
@@ -81,7 +83,7 @@ def read_apple_health(
         on_error: "raise", or "skip" to leave malformed records out, and to keep what stands before the place
             where a document breaks off, with one warning that counts them. An archive whose check sum is
             wrong is refused either way: its values may be wrong too.
-        progress: Whether to show a bar over bytes; None: on a terminal.
+        progress: Whether to show a bar over bytes; None: on a terminal, once it takes a few seconds.
 
     Returns:
         float32, one row for each minute of every calendar day on which a record lies, from `start` to `end`.
@@ -140,8 +142,7 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
     """Feed the document to `records`; where it breaks off, raise or count it as skipped."""
     parser = Parser(document.name, records.element)
     records.line = lambda: parser.line
-    disable = None if progress is None else not progress
-    with tqdm(total=document.size, desc="reading", unit="B", unit_scale=True, disable=disable) as bar:
+    with progress_bar(document.size, "reading", "B", progress, unit_scale=True) as bar:
         try:
             for count in parser.feed(document.prolog, document.stream.read):
                 bar.update(count)
@@ -156,7 +157,7 @@ def _parse(document: Document, records: AppleRecords, progress: bool | None) -> 
             records.faults.refuse(where, "a document that breaks off", fault, whole=True)
     if parser.replaced:
         warnings.warn(
-            f"{document.name}: {parser.replaced} characters that XML does not allow were replaced.",
+            f"{document.name}: replaced {counted(parser.replaced, 'character')} that XML does not allow.",
             UserWarning,
             stacklevel=3,
         )
@@ -204,24 +205,11 @@ def _warn_unused(recording: Recording, name: str) -> None:
 
 
 def _warn(records: AppleRecords, name: str, *, empty: bool) -> None:
-    left_out = records.faults.summary(name)
-    if left_out:
-        warnings.warn(left_out, UserWarning, stacklevel=3)
-    if records.outside:
-        counts = ", ".join(f"{channel}: {count}" for channel, count in records.outside.most_common())
-        warnings.warn(
-            f"{name}: {sum(records.outside.values())} samples are outside their channel's valid range and "
-            f"count as missing ({counts}).",
-            UserWarning,
-            stacklevel=3,
-        )
+    messages = [records.faults.summary(name), outside_range(name, records.outside)]
     if empty:
-        warnings.warn(
-            f"{name}: nothing to return: of {records.elements:,} records none is of a known type within the "
-            "time asked for.",
-            UserWarning,
-            stacklevel=3,
-        )
+        messages.append(nothing_read(name, records.elements))
+    for message in filter(None, messages):
+        warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _facts(

@@ -15,12 +15,14 @@ import pandas as pd
 from lsm2.channels import CHANNELS, listing
 from lsm2.days.clock import as_zone
 from lsm2.readers.cells import Clock
+from lsm2.readers.faults import nothing_read, outside_range
 from lsm2.readers.frame import canonical_columns, frame_of, name_participant, without_empty
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Recording
 from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_records
 from lsm2.readers.store import Person, Store
 from lsm2.readers.timeline import Timeline
 from lsm2.readers.timestamps import wall_minutes
+from lsm2.wording import counted
 
 _NAMES = tuple(CHANNELS)
 
@@ -247,33 +249,24 @@ def _joined(frames: list[pd.DataFrame], zone: tzinfo | None, *, keyed: bool) -> 
 
 
 def _messages(store: Store, tally: _Tally, name: str, frame: pd.DataFrame) -> list[str]:
-    found = [store.faults.summary(name)]
-    if tally.outside:
-        counts = ", ".join(f"{channel}: {count}" for channel, count in tally.outside.most_common())
-        found.append(
-            f"{name}: {sum(tally.outside.values())} samples are outside their channel's valid range and "
-            f"count as missing ({counts})."
-        )
+    found = [store.faults.summary(name), outside_range(name, tally.outside)]
     if tally.unplaced:
         counts = ", ".join(f"{channel}: {count}" for channel, count in tally.unplaced.most_common())
         found.append(
-            f"{name}: {sum(tally.unplaced.values())} records are on the local clock, all others in UTC, and "
-            f"without a zone they cannot be brought together; left out: {counts}. Give the zone, for "
-            "instance tz='Europe/Berlin'."
+            f"{name}: {counted(tally.unplaced.total(), 'record is', 'records are')} on the local clock, all "
+            f"others in UTC, and without a zone they cannot be brought together; left out: {counts}. Give "
+            "the zone, for instance tz='Europe/Berlin'."
         )
     if tally.twins:
         found.append(
-            f"{name}: {tally.twins} minutes are there twice with different values (a repeated hour, or files "
-            "that overlap); their mean counts."
+            f"{name}: {counted(tally.twins, 'minute is', 'minutes are')} there twice with different values "
+            "(a repeated hour, or files that overlap); the mean counts."
         )
     if store.never:
         found.append(
-            f"{name}: {store.never} records have a local time that the clock of {store.request.zone} never "
-            "showed (the hour lost to summer time); they are left out."
+            f"{name}: {counted(store.never, 'record has', 'records have')} a local time that the clock of "
+            f"{store.request.zone} never showed (the hour lost to summer time); left out."
         )
     if frame.empty:
-        found.append(
-            f"{name}: nothing to return: of {store.elements:,} records none is of a known type within the "
-            "time asked for."
-        )
+        found.append(nothing_read(name, store.elements))
     return [message for message in found if message]

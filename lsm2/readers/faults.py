@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lsm2.readers.xml import ReadError
+from lsm2.wording import counted
 
 
 class Faults:
@@ -57,4 +58,24 @@ class Faults:
         if not self.skipped:
             return ""
         reasons = ", ".join(f"{count} with {reason}" for reason, count in self.skipped.most_common())
-        return f"{name}: {self.total} malformed records were left out ({reasons}); the first: {self.example}"
+        records = counted(self.total, "malformed record was", "malformed records were")
+        return f"{name}: {records} left out ({reasons}); the first: {self.example}"
+
+
+def outside_range(name: str, counts: Counter[str]) -> str:
+    """Return one sentence on values of the export `name` that are not plausible; nothing where all are."""
+    if not counts:
+        return ""
+    each = ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
+    return (
+        f"{name}: {counted(counts.total(), 'sample is', 'samples are')} outside the valid range and "
+        f"taken as missing ({each})."
+    )
+
+
+def nothing_read(name: str, records: int) -> str:
+    """Return one sentence on an export `name` of which no record was wanted."""
+    return (
+        f"{name}: nothing to return: of {records:,} records none is of a known type within the time asked "
+        "for."
+    )

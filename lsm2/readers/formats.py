@@ -12,6 +12,7 @@ from lsm2.readers.apple_health import read_apple_health
 from lsm2.readers.export import Export, open_export
 from lsm2.readers.table import TABLES, read_table
 from lsm2.readers.xml import ReadError
+from lsm2.wording import counted
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def recognise(path: str | Path) -> tuple[Format, int]:
             f"{path}: no format is recognised; known are {known}, and tables as .csv or .parquet."
         )
     if len(found) > 1:
-        which = ", ".join(f"{one.title} ({count} files)" for one, count in found)
+        which = ", ".join(f"{one.title} ({counted(count, 'file')})" for one, count in found)
         names = " or ".join(f"'{one.command}'" for one, _ in found)
         raise ReadError(
             f"{path}: holds several formats: {which}. Say which, by {names}, or give one's folder."

@@ -15,6 +15,7 @@ from lsm2.channels import CHANNELS, plain_name
 from lsm2.readers.export import Entry
 from lsm2.readers.faults import Faults
 from lsm2.readers.xml import ReadError
+from lsm2.wording import counted
 
 _ROWS = 1 << 16  # of a piece
 _LINE = 1 << 20  # characters of a line at most
@@ -80,7 +81,7 @@ class Sheet:
                     self._faults.refuse(
                         f"{self._where}, line {self._line}",
                         "a row that does not fit the header",
-                        f"the row has {len(row)} fields, the header {width}",
+                        f"the row has {counted(len(row), 'field')}, the header {width}",
                     )
                     continue
             rows.append(row)

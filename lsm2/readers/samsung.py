@@ -19,6 +19,7 @@ from lsm2.readers.request import OnError, Request
 from lsm2.readers.rows import Piece, Sheet, header_of, open_sheet
 from lsm2.readers.samples import LONGEST
 from lsm2.readers.store import Store
+from lsm2.wording import counted
 
 _NAME = re.compile(
     r"^com\.samsung\.s?health\.(?:tracker\.)?"
@@ -115,13 +116,13 @@ def _notes(found: _Found, path: str) -> list[str]:
     notes = []
     if found.broken:
         notes.append(
-            f"{path}: {found.broken} rows have an offset that no clock has, such as UTC+28550; their times "
-            "are UTC and hold, on the clock that the other rows tell."
+            f"{path}: {counted(found.broken, 'row has', 'rows have')} an offset that no clock has, such as "
+            "UTC+28550; times beside such are UTC and hold, on the clock that the other rows tell."
         )
     if found.binless:
         notes.append(
-            f"{path}: {found.binless} heart rates are means of long stretches whose minutes are not in the "
-            "export; they are left out. Give the whole export, with its folder jsons."
+            f"{path}: left out {counted(found.binless, 'heart rate')}: means of long stretches whose minutes "
+            "are not in the export. Give the whole export, with its folder jsons."
         )
     return notes
 

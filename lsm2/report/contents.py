@@ -13,6 +13,7 @@ from lsm2.channels import Channel
 from lsm2.days import Days
 from lsm2.figures.embeddings import project
 from lsm2.figures.frames import names, read_filled
+from lsm2.filling import read_filling
 from lsm2.model import Model
 
 
@@ -66,8 +67,12 @@ def gather(
     run: dict[str, Any] = {"batch_size": batch_size, "progress": progress, **options}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        filled = model.reconstruct(data, channels=channels, interval=interval, **run)
-        daily = model.reconstruct(data, channels=channels, interval=interval, summary="day", **run)
+        calibration = None if interval is None else model.calibrated()
+        filling = read_filling(
+            model._engine, model.schema, data, ("mean",), calibration, channels=channels, **run
+        )
+        filled = filling.table("mean", interval=interval)
+        daily = filling.table("mean", interval=interval, summary="day")
         embeddings = model.embed(data, level="day", **run)
     notes = tuple(dict.fromkeys(str(each.message) for each in caught if each.category is UserWarning))
     read = {name: value for name, value in options.items() if name != "keep_zeros"}
@@ -78,7 +83,7 @@ def gather(
     points, axes = None, ("", "")
     if embeddings.notna().all(axis=1).sum() >= 3:
         points, axes = project(embeddings)
-    predicted = set(filled.attrs["predicted"])
+    predicted = set(filling.predicted)
     shown = tuple(days.before.schema.channels[position] for position in positions)
     return Contents(
         participant=days.before.participants[0] if days.before.origin.keyed else None,

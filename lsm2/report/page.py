@@ -13,6 +13,7 @@ import pandas as pd
 
 from lsm2.report.contents import Contents
 from lsm2.report.payload import daily_title, facts, pack_day
+from lsm2.wording import counted
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -114,7 +115,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"share": _share, "date": _long, "number": _number}
+    environment.filters |= {"share": _share, "date": _long, "number": _number, "counted": counted}
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment
 

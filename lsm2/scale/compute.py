@@ -13,6 +13,7 @@ import pandas as pd
 
 from lsm2.days import DAY, PARTICIPANT, TIMESTAMP, raw_keys
 from lsm2.scale.partition import Partition
+from lsm2.wording import counted
 
 SAMPLE = "sample"
 
@@ -24,7 +25,7 @@ class PartitionError(ValueError):
         self.errors = errors
         first, message = next(iter(errors.items()))
         whose = "" if first is None else f"participant {first!r}: "
-        more = f" ({len(errors) - 1} more participants failed)" if len(errors) > 1 else ""
+        more = f" ({counted(len(errors) - 1, 'more participant')} failed)" if len(errors) > 1 else ""
         super().__init__(f"{whose}{message}{more}{note}")
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -155,12 +156,13 @@ def warn_once(trial: Iterable[str], parts: Iterable[str] = (), stacklevel: int =
         if _kind(message) not in known:
             kinds.setdefault(_kind(message), []).append(message)
     for alike in kinds.values():
-        more = f" (and the like in {len(alike) - 1} other parts)" if len(alike) > 1 else ""
+        more = f" (and the like in {counted(len(alike) - 1, 'other part')})" if len(alike) > 1 else ""
         warnings.warn(alike[0] + more, UserWarning, stacklevel=stacklevel)
 
 
 def _kind(message: str) -> str:
-    return re.sub(r"[\d.]+", "#", message)
+    """A message without its numbers, and without what says one or several: "1 row is", "2 rows are"."""
+    return re.sub(r"[\d.]+(?: (\w+?)s? (?:is|are)\b)?", r"# \1", message)
 
 
 def row_counts(table: pd.DataFrame, people: Iterable[Any]) -> Iterator[tuple[Any, int]]:

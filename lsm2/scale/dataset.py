@@ -11,9 +11,10 @@ import pandas as pd
 
 from lsm2.arguments import is_whole, one_of
 from lsm2.model import Model
+from lsm2.progress import progress_bar
 from lsm2.scale.cluster import run_on_ray, run_on_spark
 from lsm2.scale.compute import PartitionError, warn_once
-from lsm2.scale.job import PARTITIONS, job_facts, make_crew, make_job, outcomes, plan_files, shown
+from lsm2.scale.job import PARTITIONS, job_facts, make_crew, make_job, outcomes, plan_files
 from lsm2.scale.plan import find_files
 from lsm2.scale.run import PART_DAYS
 from lsm2.scale.store import ERRORS, Store, summarise
@@ -195,7 +196,7 @@ def _dataset(
             place = job.on(crew[0][0] or "auto", None if gpu else 1)
             steps = run(place, todo, workers=workers, gpu=gpu)
         with closing(steps):
-            for _ in shown(steps, len(todo), progress, method):
+            for _ in progress_bar(len(todo), method, "part", progress, steps):
                 pass
         reports = store.reports(len(plan.parts))
         errors = {one: message for report in reports for one, message in report["errors"]}

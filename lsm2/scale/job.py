@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
 from lsm2.arguments import is_whole
 from lsm2.days import PARTICIPANT, TIMESTAMP, find_key
@@ -20,11 +19,9 @@ from lsm2.scale.plan import Part, Plan, make_plan
 from lsm2.scale.store import Store, fingerprint
 
 PARTITIONS: dict[str, type[Partition]] = {"embed": EmbedPartition, "reconstruct": ReconstructPartition}
-_PROGRESS_AFTER_SECONDS = 3.0
 _CROWDED = 2  # times the days of a part that its sparse rows may stand for, before it is cut again
 Place = tuple[str | None, int | None]
 """Device and threads of a worker; None leaves them as they are."""
-Step = TypeVar("Step")
 
 
 @dataclass
@@ -119,7 +116,7 @@ def make_crew(workers: int | None, device: str | Sequence[str] | None) -> list[P
         raise ValueError("device=[] names no device")
     count = int(workers or len(devices))
     if count < len(devices):
-        raise ValueError(f"workers={workers} are fewer than the {len(devices)} devices; leave workers= out")
+        raise ValueError(f"workers={workers} is fewer than the {len(devices)} devices; leave workers= out")
     if count == 1:
         return [(devices[0], None)]
     import joblib
@@ -133,10 +130,3 @@ def outcomes(job: Job, parts: Sequence[Part], crew: Sequence[Place]) -> Generato
     if len(crew) == 1 or len(parts) < 2:
         return (job(part) for part in parts)
     return spread([job.on(*place) for place in crew[: len(parts)]], parts, job.died)
-
-
-def shown(steps: Iterable[Step], count: int, progress: bool | None, what: str) -> Iterator[Step]:
-    """Steps under a progress bar, by default one that a terminal shows when it takes a while."""
-    disable = None if progress is None else not progress
-    delay = _PROGRESS_AFTER_SECONDS if progress is None else 0.0
-    return iter(tqdm(steps, total=count, desc=what, unit="part", disable=disable, delay=delay))

@@ -13,6 +13,7 @@ import pandas as pd
 
 from lsm2.days import PARTICIPANT, find_key
 from lsm2.model import Model
+from lsm2.progress import progress_bar
 from lsm2.scale.compute import Outcome, PartitionError, compute, divide, heard_table, join, warn_once
 from lsm2.scale.job import (
     PARTITIONS,
@@ -22,7 +23,6 @@ from lsm2.scale.job import (
     make_job,
     outcomes,
     plan_files,
-    shown,
 )
 from lsm2.scale.local import spread
 from lsm2.scale.partition import Partition
@@ -86,7 +86,7 @@ def _from_frame(
     pieces = divide(data, partition.options, min(max(days / (_PIECES_A_WORKER * len(crew)), 1), PART_DAYS))
     work = [partial(_compute, partition.on(*place)) for place in crew[: len(pieces)]]
     with closing(spread(work, pieces, _died)) as answers:
-        tables, said = _gather(shown(answers, len(pieces), progress, partition.method))
+        tables, said = _gather(progress_bar(len(pieces), partition.method, "part", progress, answers))
     warn_once(heard, said)
     return _in_order(partition, tables, [people for people, _ in pieces], data.iloc[:0])
 
@@ -105,7 +105,7 @@ def _from_files(
     """Answer files part by part, and hold the answers."""
     job, heard = make_job(partition, plan, PART_DAYS)
     with closing(outcomes(job, plan.parts, crew)) as answers:
-        tables, said = _gather(shown(answers, len(plan.parts), progress, partition.method))
+        tables, said = _gather(progress_bar(len(plan.parts), partition.method, "part", progress, answers))
     warn_once(heard, said)
     people = [part.people for part in plan.parts]
     return _in_order(partition, tables or [job.empty], people, plan.empty())
@@ -126,7 +126,7 @@ def _to_file(
         with store.held(job_facts(partition, plan, PART_DAYS)):
             todo = [part for part in plan.parts if not store.is_done(part.number)]
             with closing(outcomes(job, todo, crew)) as answers:
-                for outcome in shown(answers, len(todo), progress, partition.method):
+                for outcome in progress_bar(len(todo), partition.method, "part", progress, answers):
                     if outcome.errors:
                         raise PartitionError(outcome.errors)
             reports = store.reports(count)
