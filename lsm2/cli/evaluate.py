@@ -90,7 +90,7 @@ def gaps(
         typer.Option(help="Baselines, by name with commas; by default all but saits and brits."),
     ] = None,
     pypots_seconds: Annotated[
-        float, typer.Option(min=1, help="Training time of each network of PyPOTS.")
+        float, typer.Option(min=1, help="Processor time of each training of PyPOTS.")
     ] = 600.0,
     most_days: Annotated[int, typer.Option(min=1, help="Days per participant.")] = 8,
     seed: Annotated[int, typer.Option(help="Seed of what is hidden.")] = 0,

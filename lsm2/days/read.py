@@ -65,7 +65,7 @@ def read_days(
     found, unknown = schema.resolve([label for label in data.columns if label not in keys.columns], columns)
     if unknown:
         warnings.warn(
-            f"{counted(len(unknown), 'column is', 'columns are')} no channel of this model and ignored: "
+            f"{counted(len(unknown), 'column is', 'columns are')} no channel of this model, ignored: "
             f"{listing(unknown)}. To use one, map it with columns={{'your column': 'channel'}}.",
             UserWarning,
             stacklevel=2,

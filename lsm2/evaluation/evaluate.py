@@ -139,8 +139,8 @@ def evaluate_gaps(
             there; None keeps nothing. :meth:`GapEvaluation.save` writes the results.
         most_days: Days of a participant in which minutes are hidden.
         seed: Seed of all draws.
-        pypots_seconds: Training time of each network of PyPOTS (one in own units and one in the transformed
-            scale for each data set read on its own).
+        pypots_seconds: Processor time of each training of a network of PyPOTS (one in own units and one in
+            the transformed scale for each data set read on its own).
         name: Of a frame, for tables and files.
         notes: Sentences to stand in the page.
         progress: Called with a line after each data set and protocol.
@@ -255,7 +255,7 @@ def _methods(
             if name in PYPOTS:
                 learn = partial(PYPOTS[name], seconds=seconds)
                 identities[name] += f" {seconds:.0f} s"
-                note = f"{name}: trained {seconds:.0f} s in own units and {seconds:.0f} s in the other scale."
+                note = f"{name}: trained {seconds:.0f} s of processor time in own units, as long transformed."
                 if note not in said:
                     said.append(note)
             methods[name] = learnt_method(learn, cohort.train, cohort.scales)

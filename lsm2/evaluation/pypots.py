@@ -1,4 +1,4 @@
-"""SAITS and BRITS of PyPOTS, trained on the same people for a stated number of seconds.
+"""SAITS and BRITS of PyPOTS, trained on the same people for a stated processor time.
 
 SAITS: Du, Cote and Liu 2023 (arXiv 2202.08635), self-attention over minutes. BRITS: Cao et al. 2018 (arXiv
 1805.10572), recurrent in both directions. Both read windows of twelve hours of all channels, standardised by
@@ -29,7 +29,7 @@ BATCH = 16
 CHUNK = 64
 """Windows between two looks at the clock."""
 SECONDS = 600.0
-"""Training time of each network, unless told otherwise."""
+"""Processor time of each training, unless told otherwise."""
 
 Name = Literal["saits", "brits"]
 Float32Array = npt.NDArray[np.float32]
@@ -43,7 +43,7 @@ def pypots_baseline(
     Args:
         train: Recordings of train people.
         name: ``saits`` or ``brits``.
-        seconds: How long to train; what was begun when they are over is still finished.
+        seconds: Processor time to train for; what was begun when it is over is still finished.
         seed: Seed of the weights and of the order of windows.
 
     Raises:
@@ -61,11 +61,11 @@ def pypots_baseline(
     std[~(std > 0)] = 1.0
     windows = ((windows - mean) / std).astype(np.float32)
     random = np.random.default_rng(seed)
-    until = time.perf_counter() + seconds
+    until = time.process_time() + seconds
     while True:
         chosen = random.permutation(len(windows))[:CHUNK]
         network.fit({"X": windows[chosen]})  # goes on from the weights and the optimiser's state it has
-        if time.perf_counter() >= until:
+        if time.process_time() >= until:
             break
 
     def fill(visible: Recordings, hidden: BoolArray, fallback: FloatArray) -> FloatArray:
