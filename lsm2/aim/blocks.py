@@ -72,11 +72,17 @@ class Stack(nn.Module):
         self.blocks = nn.ModuleList(Block(dim, heads, config, cross=cross) for _ in range(depth))
         self.norm = nn.LayerNorm(dim)
 
-    def forward(self, x: Tensor, layout: Layout, memory: Tensor | None = None) -> Tensor:
-        """(..., tokens, dim) to the same shape."""
+    def forward(
+        self,
+        x: Tensor,
+        layout: Layout,
+        memory: Tensor | None = None,
+        asked: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """(..., tokens, dim) to the same shape, or to (n, dim) of the tokens ``asked`` for (days, tokens)."""
         for block in self.blocks:
             x = block(x, layout, memory)
-        return self.norm(x)
+        return self.norm(x if asked is None else x[asked])
 
 
 def sincos(positions: int, dim: int) -> Tensor:

@@ -217,7 +217,7 @@ class AIM(nn.Module):
             keys = memory + self.decoder_positions(encoded.token, start[encoded.day])
             x = self.decoder(x, layout, keys)
         else:
-            x = self._decode_all(memory, encoded.day, encoded.token, start, context)[day, token]
+            x = self._decode_all(memory, encoded.day, encoded.token, start, context, (day, token))
         empty = torch.tensor([length == 0 for length in encoded.lengths], device=x.device)
         return self._read(torch.where(empty[day][:, None], torch.nan, x), day, token, context)
 
@@ -255,7 +255,8 @@ class AIM(nn.Module):
         else:
             seen_day, seen_place = kept_visible.nonzero(as_tuple=True)
             seen = memory[seen_day, seen_place]
-            x = self._decode_all(seen, seen_day, kept[seen_day, seen_place], start, context)[day, token]
+            seen_token = kept[seen_day, seen_place]
+            x = self._decode_all(seen, seen_day, seen_token, start, context, (day, token))
         return self._read(x, day, token, context)
 
     def _context(self, values: Tensor, visible: Tensor, usual: Tensor | None) -> Context | None:
@@ -277,10 +278,16 @@ class AIM(nn.Module):
         return x
 
     def _decode_all(
-        self, memory: Tensor, day: Tensor, token: Tensor, start: Tensor, context: Context | None
+        self,
+        memory: Tensor,
+        day: Tensor,
+        token: Tensor,
+        start: Tensor,
+        context: Context | None,
+        asked: tuple[Tensor, Tensor],
     ) -> Tensor:
         """Self-attention decoder over all tokens: encoder output where seen, mask tokens elsewhere; nothing
-        masked.
+        masked. Returns (n, dim) of the tokens ``asked`` for (days, tokens).
         """
         days, tokens = len(start), self.config.tokens
         every = torch.arange(tokens, device=memory.device)
@@ -290,7 +297,7 @@ class AIM(nn.Module):
         ).to(memory.dtype)
         x = x.unflatten(0, (days, tokens)).clone()
         x[day, token] = memory + self.decoder_positions(token, start[day]).to(memory.dtype)
-        return self.decoder(x, Padded())
+        return self.decoder(x, Padded(), asked=asked)
 
     def _read(self, x: Tensor, day: Tensor, token: Tensor, context: Context | None) -> Reading:
         """Decoder output (n, dim) to answers in own units, float32."""

@@ -17,7 +17,7 @@ from torch.nn import functional
 
 from lsm2.aim.blocks import Attention, Block, Stack
 from lsm2.aim.model import AIM
-from lsm2.aim.packing import Layout
+from lsm2.aim.packing import Layout, Packed
 
 
 class Linear:
@@ -93,12 +93,16 @@ class _Norm:
 
 
 class _Block:
-    def __init__(self, block: Block, precision: torch.dtype) -> None:
+    """A block; ``split`` keeps the queries of self-attention apart, so that few tokens may ask all."""
+
+    def __init__(self, block: Block, precision: torch.dtype, split: bool = False) -> None:
         attention = block.attn
         self.heads = attention.heads
         self.norm1, self.norm2 = _Norm(block.norm1, precision), _Norm(block.norm2, precision)
         self.qkv = self.q = self.kv = None
-        if isinstance(attention, Attention):
+        if isinstance(attention, Attention) and split:
+            self.q, self.kv = (Linear(part, precision) for part in _split(attention.qkv))
+        elif isinstance(attention, Attention):
             self.qkv = Linear(attention.qkv, precision)
         else:
             self.q, self.kv = Linear(attention.q, precision), Linear(attention.kv, precision)
@@ -118,22 +122,52 @@ class _Block:
 
 
 class PreparedStack(nn.Module):
-    """A :class:`~lsm2.aim.blocks.Stack` at a precision, without gradient and dropout."""
+    """A :class:`~lsm2.aim.blocks.Stack` at a precision, without gradient and dropout; with ``split``, of a
+    self-attention stack whose last block computes only the tokens asked for.
+    """
 
-    def __init__(self, stack: Stack, precision: torch.dtype) -> None:
+    def __init__(self, stack: Stack, precision: torch.dtype, split: bool = False) -> None:
         super().__init__()
         self.precision = precision
-        self.blocks = [_Block(cast(Block, block), precision) for block in stack.blocks]
+        *blocks, last = cast(list[Block], list(stack.blocks))
+        self.blocks = [_Block(block, precision) for block in blocks]
+        self.last = _Block(last, precision, split)
         self.norm = _Norm(stack.norm, torch.float32)
 
-    def forward(self, x: Tensor, layout: Layout, memory: Tensor | None = None) -> Tensor:
-        """(..., tokens, dim) to the same shape, float32."""
+    def forward(
+        self,
+        x: Tensor,
+        layout: Layout,
+        memory: Tensor | None = None,
+        asked: tuple[Tensor, Tensor] | None = None,
+    ) -> Tensor:
+        """As :meth:`lsm2.aim.blocks.Stack.forward`, float32."""
         with torch.autocast(x.device.type, enabled=False):
             x = x.to(self.precision).contiguous()
             memory = None if memory is None else memory.to(self.precision).contiguous()
             for block in self.blocks:
                 x = block(x, layout, memory)
+            if memory is None and self.last.qkv is None:
+                memory = self.last.norm1(x)
+                if asked is not None:
+                    layout = Packed.of(
+                        torch.bincount(asked[0], minlength=len(x)).tolist(), [x.shape[1]] * len(x)
+                    )
+                    memory, x = memory.flatten(0, 1), x[asked]
+            x = self.last(x, layout, memory)
             return self.norm(x.float())
+
+
+def _split(qkv: nn.Linear) -> tuple[nn.Linear, nn.Linear]:
+    """The projection to queries, and that to keys and values."""
+    dim, parts = qkv.in_features, []
+    for rows in (slice(dim), slice(dim, None)):
+        part = nn.Linear(dim, len(qkv.weight[rows]), bias=qkv.bias is not None, device="meta")
+        part.weight = nn.Parameter(qkv.weight[rows], requires_grad=False)
+        if qkv.bias is not None:
+            part.bias = nn.Parameter(qkv.bias[rows], requires_grad=False)
+        parts.append(part)
+    return parts[0], parts[1]
 
 
 def prepare(network: AIM, precision: torch.dtype) -> AIM:
@@ -146,7 +180,7 @@ def prepare(network: AIM, precision: torch.dtype) -> AIM:
     ready = copy(network)
     ready._modules = dict(network._modules)
     ready._modules["encoder"] = PreparedStack(network.encoder, precision)
-    ready._modules["decoder"] = PreparedStack(network.decoder, precision)
+    ready._modules["decoder"] = PreparedStack(network.decoder, precision, split=True)
     return ready
 
 
