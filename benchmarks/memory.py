@@ -5,7 +5,8 @@
 Writes simulated recordings of ten days a person (five channels; twenty people, again and again under other
 names, with values shifted a little) in row groups that end within people, then computes them in a process of
 its own, which writes its output as it comes. Prints a line of JSON and a Markdown table: peak resident
-memory and days a second.
+memory and days a second. ``--model tiny`` is the network of the tests, which leaves little but reading, the
+frame side and writing.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 DAYS_A_PERSON, PEOPLE_A_FILE = 10, 200
+TINY = "tiny"
 
 
 def write_cohort(folder: Path, days: int) -> None:
@@ -47,6 +49,13 @@ def write_cohort(folder: Path, days: int) -> None:
         )
 
 
+def tiny() -> Any:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from tests.conftest import tiny_model
+
+    return tiny_model()
+
+
 def measure(task: str, precision: str, days: int, threads: int, model: str) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as place:
         source, output = Path(place) / "cohort", Path(place) / "out.parquet"
@@ -57,7 +66,7 @@ def measure(task: str, precision: str, days: int, threads: int, model: str) -> d
         import lsm2
 
         torch.set_num_threads(threads)
-        loaded = lsm2.load_model(model, precision=precision)
+        loaded = tiny() if model == TINY else lsm2.load_model(model, precision=precision)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         start = time.perf_counter()
         call = lsm2.embed if task == "embed" else lsm2.reconstruct
