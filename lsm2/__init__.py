@@ -96,7 +96,12 @@ _HOME = {
 }
 
 
+_MODULES = ("evaluation", "figures", "readers", "scale", "sklearn", "training")
+
+
 def __getattr__(name: str) -> object:
+    if name in _MODULES:
+        return import_module(f"lsm2.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'lsm2' has no attribute {name!r}; its names are {', '.join(__all__)}")
     value = getattr(import_module(_HOME[name]), name)

@@ -256,8 +256,16 @@ def pretrain(
     """Train a model of your own by AIM; run it again to go on where it stopped."""
     from lsm2.training import pretrain as train
 
-    checkpoint = train(config, data=data, output=output, resume=not fresh, device=device, seconds=seconds)
-    if os.environ.get("RANK", "0") != "0":  # one of torchrun's other processes
+    first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes
+    if first:
+        typer.echo(f"{output / 'log.jsonl'}: losses, as training goes on", err=True)
+    try:
+        checkpoint = train(config, data=data, output=output, resume=not fresh, device=device, seconds=seconds)
+    except (KeyboardInterrupt, SystemExit):
+        if first and (output / "state").exists():
+            typer.echo(f"{output}: stopped after a whole step; the same command goes on from here", err=True)
+        raise
+    if not first:
         return
     if checkpoint.exists():
         typer.echo(f"{checkpoint}: the checkpoint; use it with --model {checkpoint}")

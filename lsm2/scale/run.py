@@ -122,8 +122,8 @@ def _to_file(
     store = Store(output.absolute().with_name(f".{output.name}.parts"))
     job, heard = make_job(partition, plan, PART_DAYS, store)
     count = len(plan.parts)
-    try:
-        with store.held(job_facts(partition, plan, PART_DAYS)):
+    with store.held(job_facts(partition, plan, PART_DAYS)):
+        try:
             todo = [part for part in plan.parts if not store.is_done(part.number)]
             with closing(outcomes(job, todo, crew)) as answers:
                 for outcome in progress_bar(len(todo), partition.method, "part", progress, answers):
@@ -132,9 +132,9 @@ def _to_file(
             reports = store.reports(count)
             store.merge(count, output)
             store.remove()
-    except BaseException:
-        store.discard_if_nothing_is_done()
-        raise
+        except BaseException:
+            store.discard_if_nothing_is_done()
+            raise
     warn_once(heard, [message for report in reports for message in report["warnings"]])
     return summarise(reports, [output.name] * count)
 

@@ -131,8 +131,9 @@ class Store:
             table.to_csv(temporary, index=False)
 
     def discard_if_nothing_is_done(self) -> None:
-        """Remove the folder where it holds no part."""
-        if (self.folder / MANIFEST).is_file() and not any(self.folder.glob("part-*.parquet")):
+        """Remove the folder where it holds no part without errors; for who holds it."""
+        parts = (int(path.stem.removeprefix("part-")) for path in self.folder.glob("part-*.parquet"))
+        if (self.folder / MANIFEST).is_file() and not any(map(self.is_done, parts)):
             self.remove()
 
     def remove(self) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from lsm2.aim import AIMConfig, MaskConfig, Normalisation
 from lsm2.aim.usual import MOST_DAYS
 from lsm2.channels import Schema
+from lsm2.channels.names import nearest
 from lsm2.training.sources import Source
 
 
@@ -131,6 +132,24 @@ class PretrainConfig(BaseModel):
             raise ValueError("contrastive pretraining holds all days in memory; leave stream out")
         return self
 
+    @model_validator(mode="after")
+    def _windows_for_all_lanes(self) -> PretrainConfig:
+        if self.stream is not None and self.batch_windows < self.stream.lanes:
+            raise ValueError(
+                f"batch_windows={self.batch_windows} leaves some of stream.lanes={self.stream.lanes} without "
+                "a window; raise the one or lower the other"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _network_that_can_be(self) -> PretrainConfig:
+        any_constants = Normalisation(transform="identity", mean=0.0, std=1.0)
+        try:
+            self.aim((any_constants,) * len(self.channels))
+        except ValidationError as error:
+            raise ValueError(_problems(error, list(AIMConfig.model_fields), "network")) from None
+        return self
+
     @classmethod
     def read(cls, path: Path) -> PretrainConfig:
         """Read and check a JSON file.
@@ -144,8 +163,8 @@ class PretrainConfig(BaseModel):
         try:
             return cls.model_validate_json(path.read_text())
         except ValidationError as error:
-            problems = (f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
-            raise ValueError(f"{path} is not a valid pretraining config: {'; '.join(problems)}") from None
+            problems = _problems(error, list(cls.model_fields))
+            raise ValueError(f"{path} is not a valid pretraining config: {problems}") from None
 
     def schema_of_channels(self) -> Schema:
         """Return the schema, in the order of `channels`."""
@@ -159,3 +178,15 @@ class PretrainConfig(BaseModel):
     def aim(self, normalisation: tuple[Normalisation, ...]) -> AIMConfig:
         """Return the network's configuration."""
         return AIMConfig(normalisation=normalisation, **self.network)
+
+
+def _problems(error: ValidationError, fields: list[str], inside: str = "") -> str:
+    """What is wrong and where, in a line; of ``fields`` the one that a misspelt name may mean."""
+    problems = []
+    for one in error.errors():
+        place = ".".join(map(str, [inside, *one["loc"]] if inside else one["loc"]))
+        message = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden" and len(one["loc"]) == 1:
+            message = f"no such field{nearest(str(one['loc'][0]), fields)}"
+        problems.append(f"{place}: {message}" if place else message)
+    return "; ".join(problems)

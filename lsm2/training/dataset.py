@@ -92,7 +92,10 @@ def join(parts: Sequence[Recordings], config: PretrainConfig, split: Split) -> R
         ValueError: There are none.
     """
     if not parts:
-        raise ValueError(f"no day of the {split} people is in the sources {[s.name for s in config.sources]}")
+        raise ValueError(
+            f"no day of the {split} people is in the sources {[s.name for s in config.sources]}; see who "
+            f"they are ({config.splits or 'drawn: valid_fraction of each source'})"
+        )
     days_before = np.cumsum([0, *(len(part) for part in parts)])
     people_before = np.cumsum([0, *(part.person.max(initial=-1) + 1 for part in parts)])
     return Recordings(

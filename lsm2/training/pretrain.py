@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,6 +47,46 @@ def _processes(device: str) -> Iterator[tuple[int, int]]:
         dist.destroy_process_group()
 
 
+@contextmanager
+def _held(output: Path, rank: int) -> Iterator[None]:
+    """Keep other runs out of the folder."""
+    if rank > 0:
+        yield
+        return
+    from filelock import FileLock, Timeout
+
+    output.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(output / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise ValueError(f"{output}: another process is training there; wait for it or end it") from None
+
+
+@contextmanager
+def _finishing_steps() -> Iterator[list[int]]:
+    """Note Ctrl-C and SIGTERM instead of dying inside a step; a second Ctrl-C interrupts at once."""
+    asked: list[int] = []
+
+    def note(number: int, _: object) -> None:
+        asked.append(number)
+        if len(asked) > 1 and number == signal.SIGINT:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, note)
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 def _device(name: str) -> str:
     if name != "auto":
         return name
@@ -63,7 +105,8 @@ def pretrain(
 ) -> Path:
     """Pretrain a network and write it as a checkpoint that :func:`lsm2.load_model` reads.
 
-    A run that was stopped goes on where its last state was written, to the same result. Under ``torchrun``
+    A run that was stopped goes on where its last state was written, to the same result; Ctrl-C and SIGTERM
+    finish the step and write it, a kill loses up to ``checkpoint_seconds`` of the config. Under ``torchrun``
     each process computes its part of every batch, in micro-batches whose gradients add up; a run may go on
     with more or fewer processes. With ``stream`` in the config, the files are read while training goes on.
 
@@ -81,15 +124,19 @@ def pretrain(
 
     Raises:
         FileNotFoundError: The config or a source's file is missing.
-        ValueError: The config is wrong, or ``output`` holds a run of another config or, with ``stream``, of
-            other files.
+        ValueError: The config is wrong; another process trains in ``output``, or it holds a run of another
+            config or, with ``stream``, of other files.
+        KeyboardInterrupt: After Ctrl-C, the state written.
     """
     if not isinstance(config, PretrainConfig):
         config = PretrainConfig.read(Path(config))
     data, output = Path(data), Path(output)
     device = _device(device)
-    with _processes(device) as (rank, world):
-        return _run(config, data, output, resume, device, seconds, progress, rank, world)
+    with _processes(device) as (rank, world), _held(output, rank), _finishing_steps() as asked:
+        checkpoint = _run(config, data, output, resume, device, seconds, progress, rank, world, asked)
+    if asked and not checkpoint.exists():
+        raise KeyboardInterrupt if asked[0] == signal.SIGINT else SystemExit(128 + asked[0])
+    return checkpoint
 
 
 def _run(
@@ -102,14 +149,14 @@ def _run(
     progress: bool | None,
     rank: int,
     world: int,
+    asked: list[int],
 ) -> Path:
     began = time.monotonic()
     schema = config.schema_of_channels()
     groups = family_groups(schema)
     state, log = output / "state", output / "log.jsonl"
     if rank == 0:
-        output.mkdir(parents=True, exist_ok=True)
-        if resume:
+        if resume and state.exists():
             _same_config(output / "pretrain.json", config)
         else:
             (output / "survey.json").unlink(missing_ok=True)
@@ -147,7 +194,8 @@ def _run(
             )
         step += 1
         bar.update()
-        out_of_time = _agree(seconds is not None and time.monotonic() - began > seconds, world, device)
+        over = seconds is not None and time.monotonic() - began > seconds
+        out_of_time = _agree(over or bool(asked), world, device)
         last = step == config.steps
         if validation is not None and (last or not step % config.log_every or not step % config.valid_every):
             line: dict[str, Any] = {"step": step, "seconds": round(elapsed(), 3)}
@@ -209,9 +257,13 @@ def _agree(stop: bool, world: int, device: str) -> bool:
 
 def _same_config(path: Path, config: PretrainConfig) -> None:
     if path.exists() and PretrainConfig.read(path) != config:
+        there = PretrainConfig.read(path)
+        different = [
+            name for name in type(config).model_fields if getattr(there, name) != getattr(config, name)
+        ]
         raise ValueError(
-            f"{path.parent} holds a run of another config; choose another output folder, or start "
-            "afresh with --fresh"
+            f"{path.parent} holds a run of another config ({', '.join(different)} differ); choose another "
+            "output folder, or start afresh with --fresh"
         )
 
 

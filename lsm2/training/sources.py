@@ -81,7 +81,7 @@ def read_splits(path: Path) -> dict[str, dict[Split, list[str]]]:
     if not path.is_file():
         raise FileNotFoundError(
             f"{path}: no such file of splits, which the config names; give the directory that holds it and "
-            "the recordings"
+            "the recordings, or leave splits out of the config, to draw valid people at random"
         )
     splits: dict[str, dict[Split, list[str]]] = json.loads(path.read_text())
     for name, parts in splits.items():
@@ -145,13 +145,29 @@ def source_files(source: Source, directory: Path) -> list[Path]:
 
     Raises:
         FileNotFoundError: There is none.
+        ValueError: One names no participants or times.
     """
     from lsm2.scale.plan import find_files
 
     try:
-        return find_files(directory / source.file)
+        files = find_files(directory / source.file)
     except FileNotFoundError:
         raise FileNotFoundError(f"source {source.name!r}: no file {source.file} in {directory}") from None
+    for path in files:
+        _check_keys(source, path)
+    return files
+
+
+def _check_keys(source: Source, path: Path) -> None:
+    import pyarrow.parquet as pq
+
+    names = pq.read_schema(path).names
+    absent = [name for name in ("participant_id", "timestamp") if name not in names]
+    if absent:
+        raise ValueError(
+            f"source {source.name!r}: {path.name} has no column {' and '.join(map(repr, absent))}; it has "
+            f"{names}. Rename those that say whose rows these are, and when, in the file."
+        )
 
 
 def _everyone(files: list[Path]) -> list[Any]:
@@ -197,6 +213,8 @@ def canonical_frame(frame: pd.DataFrame, source: Source) -> pd.DataFrame:
     Raises:
         ValueError: A column that the source names is not there.
     """
+    if "participant_id" not in frame.columns:
+        frame = frame.reset_index()  # a table that was written with its index
     needed = [*source.columns, *([source.sleep_log.column] if source.sleep_log else [])]
     absent = [column for column in needed if column not in frame.columns]
     if absent:

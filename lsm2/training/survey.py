@@ -79,13 +79,14 @@ class Survey:
         Raises:
             ValueError: A channel has no observed minute.
         """
+        empty = [name for name, n in zip(config.channels, self.moments[:, 0, 0], strict=True) if not n]
+        if empty:
+            raise ValueError(
+                f"no minute of {', '.join(map(repr, empty))} is observed among the train people; leave them "
+                "out of channels, or see whether the source's units put all values outside the valid range"
+            )
         constants = []
         for (name, how), moments in zip(config.channels.items(), self.moments, strict=True):
-            if not moments[0, 0]:
-                raise ValueError(
-                    f"channel {name!r} has no observed minute among the train people; leave it out of "
-                    "channels"
-                )
             mean = moments[0, 1]
             spread, scale = np.sqrt(moments[:, 2] / moments[:, 0])
             channel = CHANNELS[name]
