@@ -184,6 +184,13 @@ class Model:
         check_uncertainty(interval, n_samples, seed)
         if return_median and (summary is not None or n_samples is not None):
             raise ValueError("return_median= is for minutes: leave out summary= and n_samples=, or it")
+        if self.head is not None:
+            warnings.warn(
+                f"{self.config.name} was fine-tuned for a task, its decoder was not: fill gaps with the "
+                "weights that it came from",
+                UserWarning,
+                stacklevel=3,
+            )
         calibration = None if interval is None and n_samples is None else self.calibrated()
         wants_median = n_samples is None and (point == "median" or return_median)
         wants_mean = point == "mean" or calibration is not None
@@ -250,8 +257,8 @@ class Model:
             ValueError: It is not; says how to make one.
         """
         how = (
-            f"Make one with `lsm2 calibrate --model {self.config.name} DATA.parquet -o FOLDER`, or with "
-            "lsm2.calibrate(model, data)"
+            f"Make one with `lsm2 calibrate --model {self.folder or self.config.name} DATA.parquet -o "
+            "FOLDER`, or with lsm2.calibrate(model, data)"
         )
         if self.calibration is None:
             raise ValueError(

@@ -49,6 +49,10 @@ def test_it_learns_and_leaves_the_model_as_it_was() -> None:
     assert found.index.name == "participant_id"
     assert (found["prediction"] == labels.reindex(found.index)).mean() > 0.9
     assert tuned.config.training["finetuning"]["finetuned_from"] == before
+    with pytest.warns(
+        UserWarning, match="fine-tuned for a task.*fill gaps with the weights that it came from"
+    ):
+        lsm2.reconstruct(data.iloc[:100], model=tuned)
 
 
 def test_it_begins_with_the_probe_and_ends_no_worse_on_people_held_out() -> None:

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 import lsm2
 from lsm2.scale import (
@@ -451,3 +452,23 @@ def test_a_finished_folder_is_left_as_it_is(cohort: Path, checkpoint: Path) -> N
         reconstruct_dataset(cohort, out, model=checkpoint, part_days=5)
     with pytest.raises(ValueError, match=r"holds 'cohort.parquet' and no _lsm2.json"):
         embed_dataset(cohort, cohort.parent, model=checkpoint)
+
+
+def test_a_second_run_leaves_the_first_ones_parts_alone(
+    cohort: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.parquet"
+    parts = tmp_path / ".out.parquet.parts"
+    parts.mkdir()
+    with FileLock(parts / ".lock"):
+        with pytest.raises(ValueError, match="another process is writing to it"):
+            lsm2.embed(cohort, model=checkpoint, output=output, progress=False)
+        assert parts.is_dir()
+    assert len(lsm2.embed(cohort, model=checkpoint, output=output, progress=False)) == PEOPLE
+    assert output.is_file() and not parts.exists()
+
+
+def test_the_packages_are_found_by_name() -> None:
+    code = "import lsm2; print(lsm2.scale.embed_dataset.__name__, lsm2.sklearn.Embedder.__name__)"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert found.split() == ["embed_dataset", "Embedder"]

@@ -221,6 +221,14 @@ def test_a_config_that_cannot_be_is_refused_before_data_are_read(tmp_path: Path)
             PretrainConfig.read(tmp_path / "config.json")
 
 
+def test_the_documented_config_trains(shards: Path, tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "pretraining.md"
+    raw = json.loads(page.read_text().split("```json\n")[1].split("```")[0])
+    raw |= {"steps": 2, "batch_windows": 4, "sources": [{"name": "cohort", "file": "*/*.parquet"}]}
+    few = PretrainConfig.model_validate(raw | {"valid_windows": 4, "min_tokens": 1})
+    assert lsm2.load_model(pretrain(few, data=shards, output=tmp_path, progress=False)).config.name == "mine"
+
+
 def test_files_without_people_or_times_are_named(data: Path, tmp_path: Path) -> None:
     frame = pd.read_parquet(data / "cohort.parquet").rename(columns={"participant_id": "subject"})
     frame.to_parquet(tmp_path / "cohort.parquet")
