@@ -292,10 +292,10 @@ def quietly(function: Any, *arguments: Any, **more: Any) -> Any:
         warnings.simplefilter("error")
         for known in (
             "is in UTC|are in UTC",
-            "outside their channel",
+            "outside the valid range",
             "doubled",
             "tz= changes nothing",
-            "are no channel",
+            "no channel of this model",
             "no observed token",
             "days has an observed token",
         ):
