@@ -257,8 +257,6 @@ def pretrain(
     from lsm2.training import pretrain as train
 
     first = os.environ.get("RANK", "0") == "0"  # of torchrun's processes
-    if first:
-        typer.echo(f"{output / 'log.jsonl'}: losses, as training goes on", err=True)
     try:
         checkpoint = train(config, data=data, output=output, resume=not fresh, device=device, seconds=seconds)
     except (KeyboardInterrupt, SystemExit):
