@@ -28,7 +28,8 @@ DAYS_A_PERSON, PEOPLE_A_FILE = 10, 200
 TINY = "tiny"
 
 
-def write_cohort(folder: Path, days: int) -> None:
+def write_cohort(folder: Path, days: int, people_a_file: int = PEOPLE_A_FILE) -> None:
+    """Simulated people in files; twenty, again and again under other names."""
     import lsm2
 
     people = max(days // DAYS_A_PERSON, 1)
@@ -37,9 +38,9 @@ def write_cohort(folder: Path, days: int) -> None:
     frames = {name: pattern.loc[name].reset_index() for name in names}
     import pandas as pd
 
-    for first in range(0, people, PEOPLE_A_FILE):
+    for first in range(0, people, people_a_file):
         parts = []
-        for person in range(first, min(first + PEOPLE_A_FILE, people)):
+        for person in range(first, min(first + people_a_file, people)):
             frame = frames[names[person % 20]].copy()
             frame["heart_rate"] += person % 7
             frame.insert(0, "participant_id", f"p{person:07d}")

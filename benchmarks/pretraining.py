@@ -1,6 +1,6 @@
 """Pretraining: windows a second beside the machine's floor, on one process and two, from memory and files.
 
-    python benchmarks/pretraining.py [--days 500 4000] [--steps 12] [--json docs/results/pretraining.json]
+    python benchmarks/pretraining.py [--days 500 2000] [--steps 12] [--json docs/results/pretraining.json]
 
 Trains the network of the shipped config (``lsm2/training/lsm2-small.json``, its masks and batches) on
 simulated recordings of five channels in files of ten people. Every run is a process group of its own, started
@@ -24,31 +24,14 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from memory import write_cohort
+
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / "lsm2" / "training" / "lsm2-small.json"
 CHANNELS = ("heart_rate", "steps", "calories", "activity_counts", "sleep_asleep")
-DAYS_A_PERSON, PEOPLE_A_FILE, WARM = 10, 10, 4
+PEOPLE_A_FILE, WARM = 10, 4
 RUNS = ((1, 1, False), (1, 1, True), (1, 2, True), (2, 1, True))
 """Processes, threads each, from files."""
-
-
-def write_shards(folder: Path, days: int) -> None:
-    """Simulated people in files; twenty, again and again under other names."""
-    import pandas as pd
-
-    import lsm2
-
-    pattern = lsm2.simulate(participants=20, days=DAYS_A_PERSON)
-    frames = [frame.droplevel(0).reset_index() for _, frame in pattern.groupby(level=0)]
-    people = days // DAYS_A_PERSON
-    for first in range(0, people, PEOPLE_A_FILE):
-        parts = []
-        for person in range(first, min(first + PEOPLE_A_FILE, people)):
-            frame = frames[person % len(frames)][["timestamp", *CHANNELS]].copy()
-            frame["heart_rate"] += person % 7
-            frame.insert(0, "participant_id", f"p{person:07d}")
-            parts.append(frame)
-        pd.concat(parts, ignore_index=True).to_parquet(folder / f"{first:07d}.parquet")
 
 
 def settings(steps: int, stream: bool) -> dict[str, Any]:
@@ -178,8 +161,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--days", type=int, nargs="+", default=[500, 4000])
-    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--days", type=int, nargs="+", default=[500, 2000])
+    parser.add_argument("--steps", type=int, default=12)
     parser.add_argument(
         "--json", type=Path, help="also write the numbers to this file, and a table beside it"
     )
@@ -193,7 +176,7 @@ def main() -> None:
     for days in args.days:
         with tempfile.TemporaryDirectory() as place:
             data = Path(place)
-            write_shards(data, days)
+            write_cohort(data, days, PEOPLE_A_FILE)
             count = operations(data) if count is None else count
             for processes, threads, stream in RUNS:
                 rows.append(measure(data, days, args.steps, processes, threads, stream))

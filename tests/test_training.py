@@ -118,12 +118,18 @@ def test_same_seed_same_weights(data: Path, tmp_path: Path) -> None:
     assert same(a, b) and not same(a, c)
 
 
+def pretrain_in_stops(settings: PretrainConfig, data: Path, output: Path) -> Path:
+    """Stopped after every step, and called again."""
+    for _ in range(20):
+        checkpoint = pretrain(settings, data=data, output=output, progress=False, seconds=0)
+        if checkpoint.exists():
+            break
+    return checkpoint
+
+
 def test_a_stopped_run_goes_on_to_the_same_weights(data: Path, tmp_path: Path) -> None:
     whole = pretrain(config(), data=data, output=tmp_path / "whole", progress=False)
-    for _ in range(20):
-        parts = pretrain(config(), data=data, output=tmp_path / "parts", progress=False, seconds=0)
-        if parts.exists():
-            break
+    parts = pretrain_in_stops(config(), data, tmp_path / "parts")
     assert same(whole, parts)
     logs = [(tmp_path / name / "log.jsonl").read_text().splitlines() for name in ("whole", "parts")]
     assert [json.loads(a)["valid"] for a in logs[0]] == [json.loads(b)["valid"] for b in logs[1]]
@@ -321,10 +327,7 @@ def test_a_stream_goes_through_all_days_and_holds_few(shards: Path) -> None:
 
 def test_a_stopped_stream_goes_on_to_the_same_weights(shards: Path, tmp_path: Path) -> None:
     whole = pretrain(streaming(), data=shards, output=tmp_path / "whole", progress=False)
-    for _ in range(20):
-        parts = pretrain(streaming(), data=shards, output=tmp_path / "parts", progress=False, seconds=0)
-        if parts.exists():
-            break
+    parts = pretrain_in_stops(streaming(), shards, tmp_path / "parts")
     assert same(whole, parts)
     assert not same(whole, pretrain(streaming(seed=1), data=shards, output=tmp_path / "c", progress=False))
 

@@ -133,7 +133,9 @@ class Batch:
 
     @classmethod
     def join(cls, batches: Sequence[Batch]) -> Batch:
-        """Batches end to end."""
+        """Batches end to end; one alone is not copied."""
+        if len(batches) == 1:
+            return batches[0]
         usual = [batch.usual for batch in batches if batch.usual is not None]
         return cls(
             values=torch.cat([batch.values for batch in batches]),
