@@ -125,6 +125,7 @@ def card(name: str, gaps: dict[str, Any]) -> str:
     config = json.loads((folder / "config.json").read_text())
     log = [json.loads(line) for line in (RESULTS / f"{name}-log.jsonl").read_text().splitlines()]
     training, network = config["training"], config["network"]
+    masked = training if training["steps"] else training["initial"]  # else only the regression was learnt
     counts = training["channels"]
     sources = ["| data set | people | days | licence |", "|---|---|---|---|"]
     sources += [
@@ -149,9 +150,10 @@ def card(name: str, gaps: dict[str, Any]) -> str:
         days=training["days"],
         sources="\n".join(sources),
         channel_rows="\n".join(rows),
-        steps=f"{training['steps']:,}",
-        batch=training["batch_windows"],
-        minutes=f"{training['seconds'] / 60:.0f}",
+        steps=f"{masked['steps']:,}",
+        batch=masked["batch_windows"],
+        minutes=f"{masked['seconds'] / 60:.0f}",
+        regression=f"{training['regression_steps']:,}",
         curve="\n".join(curve),
         results="\n".join(results(gaps, model=name)),
     )

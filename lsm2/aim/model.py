@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,10 +15,12 @@ from lsm2.aim.context import Context, across_features, build_context, context_fe
 from lsm2.aim.masks import kept_tokens
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded
+from lsm2.aim.regression import ChannelRegression, Minutes, minutes_away
 
 _SOFTPLUS_SHIFT = 4.0
 _PROBABILITY_MARGIN = 0.002
 _REVERSION_MINUTES = 180.0  # to begin with
+_LEAST_SHARE = 0.01
 _MULTIPLE = 32  # sizes of training batches are rounded up: on CPUs each new shape costs the making of kernels
 
 
@@ -106,6 +108,7 @@ class AIM(nn.Module):
         self.reversion = None
         if config.usual_day:
             self.reversion = nn.Parameter(torch.full((config.channels,), math.log(_REVERSION_MINUTES)))
+        self.regression = ChannelRegression(config) if config.channel_regression else None
         outputs = 3 if config.read_out == "mean_and_median" else 1
         self.decoder_pred = nn.Linear(config.decoder_dim, outputs * config.patch_minutes)
         every = torch.zeros(config.channels, dtype=torch.bool)
@@ -125,6 +128,8 @@ class AIM(nn.Module):
         nn.init.normal_(self.mask_token, std=0.02)
         if self.config.correction:
             nn.init.zeros_(self.decoder_pred.weight)  # the first answer is the interpolation
+        if self.regression is not None:
+            self.regression.begin()
 
     # ------------------------------------------------------------------ tokens and encoder
 
@@ -219,7 +224,8 @@ class AIM(nn.Module):
         else:
             x = self._decode_all(memory, encoded.day, encoded.token, start, context, (day, token))
         empty = torch.tensor([length == 0 for length in encoded.lengths], device=x.device)
-        return self._read(torch.where(empty[day][:, None], torch.nan, x), day, token, context)
+        reading = self._read(torch.where(empty[day][:, None], torch.nan, x), day, token, context)
+        return self._blend_regression(reading, values, visible, start, usual)
 
     def reconstruct_hidden(
         self,
@@ -258,6 +264,41 @@ class AIM(nn.Module):
             seen_token = kept[seen_day, seen_place]
             x = self._decode_all(seen, seen_day, seen_token, start, context, (day, token))
         return self._read(x, day, token, context)
+
+    def _blend_regression(
+        self, reading: Reading, values: Tensor, visible: Tensor, start: Tensor, usual: Tensor | None
+    ) -> Reading:
+        """Away from visible minutes, answers lean on the regression on the other channels, where those are
+        visible (:meth:`lsm2.aim.regression.ChannelRegression.weight`).
+        """
+        if self.regression is None or not len(reading.token):
+            return reading
+        config, constants = self.config, self.normaliser
+        with torch.autocast(values.device.type, enabled=False):
+            away = minutes_away(visible).unflatten(-1, (config.slots, -1)).flatten(1, 2)
+            channel = reading.token // config.slots
+            share = self.regression.weight(away[reading.day, reading.token], channel)  # (n, patch)
+            others = visible.any(-1).sum(1, keepdim=True) > visible.any(-1).long()  # (days, channels)
+            share = share * others[reading.day, channel][:, None]
+            row, place = (share > _LEAST_SHARE).nonzero(as_tuple=True)
+            day, minute = reading.day[row], reading.token[row] % config.slots * config.patch_minutes + place
+            # Several channels are asked for at the same minutes.
+            moment, which = torch.unique(day * config.window_minutes + minute, return_inverse=True)
+            looked = Minutes(values, visible, usual, start, config, constants).at(
+                moment // config.window_minutes, moment % config.window_minutes
+            )
+            mean, median_z = reading.mean.clone(), reading.median_z.clone()
+            for own in channel[row].unique().tolist():
+                chosen = (channel[row] == own).nonzero()[:, 0]
+                rows = looked.take(which[chosen])
+                answer, answer_z = self.regression(own, rows, constants)
+                at = row[chosen], place[chosen]
+                weight = share[at] * rows.near_others(own)
+                mean[at] = torch.lerp(mean[at], answer, weight)
+                median_z[at] = torch.lerp(median_z[at], answer_z, weight)
+            median = constants.denormalise(median_z, channel)
+            binary = self._binary[channel][:, None]
+        return replace(reading, mean=mean, median_z=median_z, median=torch.where(binary, mean, median))
 
     def _context(self, values: Tensor, visible: Tensor, usual: Tensor | None) -> Context | None:
         if not self.config.correction:

@@ -97,7 +97,14 @@ class PretrainConfig(BaseModel):
     usual_days: int = Field(default=MOST_DAYS, gt=0, le=MOST_DAYS)
     """The most other days it sees then; the number is drawn log-uniformly."""
 
-    steps: int = Field(gt=0)
+    initial: str | None = None
+    """Checkpoint whose weights training begins with: a shipped name or a folder. It must have the same
+    channels, whose constants are taken from it; what the network has beyond it begins anew.
+    """
+    steps: int = Field(ge=0)
+    """0 with `initial`: only the second stage."""
+    regression_steps: int = Field(default=3000, gt=0)
+    """Steps of the second stage, of networks with `channel_regression`."""
     batch_windows: int = Field(default=64, gt=0)
     micro_windows: int = Field(default=8, gt=0)
     """Windows of like length that are computed at once."""
@@ -130,6 +137,12 @@ class PretrainConfig(BaseModel):
             raise ValueError("contrastive pretraining computes views twice and needs network.dropout=0")
         if self.contrastive is not None and self.stream is not None:
             raise ValueError("contrastive pretraining holds all days in memory; leave stream out")
+        return self
+
+    @model_validator(mode="after")
+    def _something_to_do(self) -> PretrainConfig:
+        if not self.steps and (self.initial is None or not self.network.get("channel_regression", 0)):
+            raise ValueError("steps=0 learns nothing; only a second stage after `initial` may do without")
         return self
 
     @model_validator(mode="after")

@@ -87,7 +87,9 @@ class ContrastiveTrainer(Trainer):
         width = model.config.encoder_dim
         options = config.contrastive or ContrastiveConfig()
         head = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, options.projection_dim))
-        super().__init__(config, model, feed, groups, rank, world, head.to(next(model.parameters()).device))
+        head = head.to(next(model.parameters()).device)
+        both = nn.ModuleDict({"network": model, "head": head})
+        super().__init__(config, model, feed, groups, rank, world, learnt=both)
         self.head, self.options = head, options
 
     def _backward(self, drawn: list[Drawn]) -> Tensor:

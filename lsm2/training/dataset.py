@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -171,6 +172,18 @@ class Windows:
         self.person = recordings.person
         order = np.argsort(self.person, kind="stable")
         self.days_of = np.split(order, np.cumsum(np.bincount(self.person))[:-1])
+
+    def of_several_channels(self) -> Windows:
+        """The same, but only days with several channels are drawn, and people alike; all where none has."""
+        several = self.recordings.observed(self.usable).any(-1).sum(1) > 1
+        if not several.any():
+            return self
+        chosen = copy(self)
+        chosen.usable = self.usable[several]
+        person = self.person[chosen.usable]
+        chance = 1 / np.bincount(person)[person]
+        chosen.chance = torch.from_numpy(chance / chance.sum())
+        return chosen
 
     def draw(self, generator: torch.Generator, count: int) -> Batch:
         """Draw ``count`` windows, sources by the square root of their days."""

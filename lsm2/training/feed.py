@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -48,6 +49,12 @@ class MemoryFeed:
     def __init__(self, config: PretrainConfig, recordings: Recordings, network: AIMConfig) -> None:
         self.config = config
         self.windows = Windows(config, recordings, network)
+
+    def of_several_channels(self) -> MemoryFeed:
+        """Windows of days with several channels, of people alike."""
+        feed = copy(self)
+        feed.windows = self.windows.of_several_channels()
+        return feed
 
     def draw(self, step: int) -> list[Drawn]:
         """Draw the windows of a step."""

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,9 @@ from lsm2.checkpoint.native import CheckpointConfig, save_checkpoint
 from lsm2.training.config import PretrainConfig
 from lsm2.training.contrastive import ContrastiveTrainer
 from lsm2.training.feed import Feed
+from lsm2.training.initial import first_network, initial_facts
 from lsm2.training.materials import gather
+from lsm2.training.regression import RegressionTrainer, fit_weights
 from lsm2.training.state import load_state, save_state
 from lsm2.training.survey import Survey
 from lsm2.training.trainer import Trainer, family_groups, learning_rate
@@ -164,7 +166,7 @@ def _run(
     if rank == 0:
         (output / "pretrain.json").write_text(config.model_dump_json(indent=2))
     torch.manual_seed(config.seed)
-    model = AIM(config.aim(materials.survey.normalisation(config))).to(device).train()
+    model = first_network(config, materials.survey).to(device).train()
     feed = materials.feed(model.config)
     trainer = make_trainer(config, model, feed, groups, rank, world)
     validation = None if materials.valid is None else trainer.validation(materials.valid)
@@ -228,13 +230,27 @@ def _run(
         if out_of_time:
             break
     bar.close()
-    feed.close()
     checkpoint = output / "checkpoint"
-    if rank == 0 and step == config.steps:
-        with trainer.averaged() as averaged:
+    with trainer.averaged() as averaged, ExitStack() as stages:
+        finished = step == config.steps
+        if finished and averaged.regression is not None:
+            second = RegressionTrainer(config, averaged, feed, groups, rank, world)
+            for number in tqdm(
+                range(config.regression_steps), "regression", unit="step", disable=bar.disable
+            ):
+                second.step(number)
+                over = seconds is not None and time.monotonic() - began > seconds
+                if _agree(over or bool(asked), world, device):
+                    finished = False  # it takes minutes, and begins again the next time
+                    break
+            stages.enter_context(second.averaged())
+            if finished and materials.valid is not None:
+                fit_weights(config, averaged, materials.valid, groups)
+        if rank == 0 and finished:
             save_checkpoint(
                 checkpoint, averaged, _card(config, averaged, materials.survey, elapsed()), half=True
             )
+    feed.close()
     return checkpoint
 
 
@@ -286,6 +302,8 @@ def _card(config: PretrainConfig, model: AIM, survey: Survey, seconds: float) ->
             "steps": config.steps,
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
+            **({"regression_steps": config.regression_steps} if model.regression is not None else {}),
             **survey.facts(config),
+            **initial_facts(config),
         },
     )

@@ -53,7 +53,7 @@ class Trainer:
         feed: Windows of the train people.
         groups: (channels,) from :func:`family_groups`.
         rank, world: Which process of how many.
-        head: Learnt beside the network, and not kept.
+        learnt: What is learnt; by default all of the network but its regression, whose turn comes after.
     """
 
     def __init__(
@@ -64,11 +64,14 @@ class Trainer:
         groups: Tensor,
         rank: int,
         world: int,
-        head: nn.Module | None = None,
+        learnt: nn.Module | None = None,
     ) -> None:
         self.config, self.model, self.feed, self.groups = config, model, feed, groups
         self.rank, self.world = rank, world
-        self.learnt = model if head is None else nn.ModuleDict({"network": model, "head": head})
+        if model.regression is not None and learnt is None:
+            model.regression.requires_grad_(False)
+        self.learnt = model if learnt is None else learnt
+        self.first_step = 0
         self.optimiser = _optimiser(self.learnt, config)
         self.average = (
             {name: p.detach().clone() for name, p in self.learnt.named_parameters()} if config.ema else {}
@@ -79,7 +82,7 @@ class Trainer:
         """Draw the batch of step ``number``, learn from it, return its loss."""
         config = self.config
         torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
-        drawn = self.feed.draw(number)
+        drawn = self.feed.draw(self.first_step + number)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(config, number)
         self.optimiser.zero_grad(set_to_none=True)
@@ -119,7 +122,7 @@ class Trainer:
 
     def _add_up_gradients(self) -> None:
         """Sum the gradients of all processes, in one message."""
-        parameters = list(self.learnt.parameters())
+        parameters = [p for p in self.learnt.parameters() if p.requires_grad]
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
         dist.all_reduce(flat)
         for parameter, part in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
@@ -158,6 +161,7 @@ class Trainer:
         with torch.no_grad():
             for name, mean in self.average.items():
                 learnt[name].copy_(mean)
-            yield self.model
+        yield self.model
+        with torch.no_grad():
             for name, own in kept.items():
                 learnt[name].copy_(own)

@@ -1,0 +1,222 @@
+"""Minute-wise regression of a channel on the other channels, for minutes far from its own visible ones.
+
+A token of ten minutes tells little of single minutes of the *other* channels, and few people wear several
+sensors. A small regression that sees the other channels minute by minute, and is the same at every minute of
+the day, carries over to new people where the large network does not. This is an extension: the paper has
+nothing like it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lsm2.aim.config import AIMConfig
+from lsm2.aim.context import neighbours
+from lsm2.aim.normalisation import Normaliser
+from lsm2.aim.usual import USUAL_FEATURES, USUAL_SUMS, usual_day
+
+_STRETCHES = ((0, 0), (2, 2), (7, 7), (30, 30), (120, 120), (5, -1), (-1, 5), (15, -1), (-1, 15))
+"""Minutes before and after a minute that means are taken over, beside the window. The last four leave the
+minute out: the heart follows effort by minutes.
+"""
+_SHARES = (0, 2, 4)
+"""Stretches of which the visible share is told, beside that of the window."""
+_NEAR = 1
+"""The stretch in which another channel must be visible, for the regression to have a say."""
+_CHANNEL_FEATURES = 2 * (len(_STRETCHES) + 1) + len(_SHARES) + 1
+_CLOCK_FEATURES = 4
+_LARGEST_LEVEL = 10.0
+_DROPOUT = 0.2
+USUAL_SHARE, USUAL_MINUTES = 0.7, 60.0
+"""How much a regression counts far from visible minutes, and how far that is, where nothing tells."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the regression sees of n minutes; each channel's part stands alone and can be left out."""
+
+    channels: Tensor
+    """(n, channels, features) visible means in network units and in own units over the channel's scale, and
+    shares; zeros where nothing is visible.
+    """
+    usual: Tensor
+    """(n, channels, USUAL_FEATURES) of the usual day."""
+    level_z: Tensor
+    """(n, channels) the usual day's level, network units; 0 where it is not known."""
+    clock: Tensor
+    """(n, 4) time of the day, as two harmonics."""
+    near: Tensor
+    """(n, channels) bool: visible within a few minutes."""
+
+    def take(self, which: Tensor) -> Rows:
+        """Some of the minutes, by position."""
+        return Rows(*(getattr(self, field.name)[which] for field in fields(self)))
+
+    def near_others(self, channel: int) -> Tensor:
+        """(n,) bool: another channel than ``channel`` is visible within a few minutes."""
+        others = torch.arange(self.near.shape[1], device=self.near.device) != channel
+        return (self.near & others).any(1)
+
+    def keep(self, channels: Tensor) -> Rows:
+        """The same, with nothing visible of other channels than ``channels`` (n, channels) bool."""
+        return replace(self, channels=self.channels * channels[:, :, None], near=self.near & channels)
+
+    @property
+    def present(self) -> Tensor:
+        """(n, channels) bool: visible at any minute of the window."""
+        return self.channels[:, :, -1] > 0
+
+
+class Minutes:
+    """Looks at single minutes of a batch of windows.
+
+    Args:
+        values: (days, channels, minutes) own units; what stands in invisible minutes is never read.
+        visible: (days, channels, minutes) bool.
+        usual: (days, channels, slots, 3) sums over the person's other days; None for none.
+        start: (days,) clock slot at which each window begins.
+        config: Dimensions.
+        normaliser: The channels' constants.
+    """
+
+    def __init__(
+        self,
+        values: Tensor,
+        visible: Tensor,
+        usual: Tensor | None,
+        start: Tensor,
+        config: AIMConfig,
+        normaliser: Normaliser,
+    ) -> None:
+        self._config, self._start = config, start
+        values = torch.where(visible, values, 0.0)
+        flags = visible.to(values.dtype)
+        level = (values / normaliser.scale).clamp(-_LARGEST_LEVEL, _LARGEST_LEVEL)
+        sums = torch.stack([flags, normaliser.normalise(values) * flags, level], dim=2)
+        # Summed up once: any stretch is a difference. (days, channels, 3, minutes + 1)
+        wide = torch.float32 if values.device.type == "mps" else torch.float64
+        self._summed = functional.pad(sums.to(wide).cumsum(-1), (1, 0))
+        if usual is None:
+            usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
+        self._usual = usual_day(usual, config, normaliser)
+
+    def at(self, day: Tensor, minute: Tensor) -> Rows:
+        """The minutes ``minute`` (n,) of the windows ``day`` (n,)."""
+        window = self._config.window_minutes
+        stretches = [self._sums(day, minute, *reach) for reach in _STRETCHES]
+        sums = torch.stack([*stretches, self._summed[day, ..., -1].float()], dim=-1)
+        count = sums[:, :, 0]  # (n, channels, stretches)
+        means = sums[:, :, 1:] / count.clamp_min(1)[:, :, None]
+        lengths = count.new_tensor([*(1 + sum(_STRETCHES[i]) for i in _SHARES), window])
+        share = count[..., [*_SHARES, len(_STRETCHES)]] / lengths
+        slot = minute // self._config.patch_minutes
+        angle = (self._start[day] * self._config.patch_minutes + minute) * (2 * math.pi / window)
+        clock = [wave(k * angle) for k in (1, 2) for wave in (torch.sin, torch.cos)]
+        return Rows(
+            channels=torch.cat([means.flatten(2), share], dim=-1),
+            usual=self._usual.features[day, :, slot],
+            level_z=self._usual.level_z[day, :, slot],
+            clock=torch.stack(clock, dim=-1).to(share.dtype),
+            near=count[..., _NEAR] > 0,
+        )
+
+    def _sums(self, day: Tensor, minute: Tensor, before: int, after: int) -> Tensor:
+        """(n, channels, 3) over a stretch."""
+        window = self._config.window_minutes
+        low = (minute - before).clamp(0, window)
+        high = torch.maximum((minute + after + 1).clamp(0, window), low)
+        return (self._summed[day, :, :, high] - self._summed[day, :, :, low]).float()
+
+
+class _OfChannel(nn.Module):
+    """Two hidden layers and a linear path beside them."""
+
+    def __init__(self, features: int, width: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(features, width), nn.Linear(width, width)
+        self.out, self.line = nn.Linear(width, 2), nn.Linear(features, 2, bias=False)
+        self.dropout = nn.Dropout(_DROPOUT)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, features) to (n, 2)."""
+        inner = functional.gelu(self.first(self.dropout(x)))
+        inner = functional.gelu(self.second(self.dropout(inner)))
+        return self.out(self.dropout(inner)) + self.line(x)
+
+    def begin(self) -> None:
+        """Answer the usual level at first."""
+        for layer in (self.out, self.line):
+            nn.init.zeros_(layer.weight)
+
+
+class ChannelRegression(nn.Module):
+    """A regression for each channel on all others and the person's other days, and how much it counts."""
+
+    share: Tensor
+    minutes: Tensor
+
+    def __init__(self, config: AIMConfig) -> None:
+        super().__init__()
+        self.outputs = [n.output for n in config.normalisation]
+        features = config.channels * (_CHANNEL_FEATURES + USUAL_FEATURES) + _CLOCK_FEATURES
+        self.channels = nn.ModuleList(
+            _OfChannel(features, config.channel_regression) for _ in range(config.channels)
+        )
+        self.register_buffer("share", torch.full((config.channels,), USUAL_SHARE))
+        self.register_buffer("minutes", torch.full((config.channels,), USUAL_MINUTES))
+
+    def begin(self) -> None:
+        """Answer the usual level at first."""
+        for own in self.channels:
+            cast(_OfChannel, own).begin()
+
+    def weight(self, away: Tensor, channel: Tensor) -> Tensor:
+        """How much the regression counts beside the network: ``share * (1 - exp(-away / minutes))``.
+
+        Args:
+            away: (n, ...) minutes to the nearest visible one of the own channel (:func:`minutes_away`).
+            channel: (n,) its position.
+        """
+        share, minutes = (x[channel].reshape(-1, *[1] * (away.ndim - 1)) for x in (self.share, self.minutes))
+        return share * -torch.expm1(-away / minutes)
+
+    def forward(self, channel: int, rows: Rows, normaliser: Normaliser) -> tuple[Tensor, Tensor]:
+        """Answers for one channel, of which nothing in the window is read.
+
+        Returns:
+            The mean in own units (a probability for binary channels; not clipped), and the median in network
+            units (for binary channels: nothing), both (n,).
+        """
+        others = torch.ones(rows.channels.shape[1], 1, device=rows.channels.device)
+        others[channel] = 0
+        x = torch.cat([(rows.channels * others).flatten(1), rows.usual.flatten(1), rows.clock], dim=1)
+        shift, rise = cast(_OfChannel, self.channels[channel])(x).float().unbind(1)
+        level = rows.level_z[:, channel]
+        scale = normaliser.scale[channel]
+        if self.outputs[channel] == "binary":
+            mean = torch.sigmoid(rise)
+        elif self.outputs[channel] == "count":
+            mean = scale * functional.softplus(rise)
+        else:
+            own = torch.full_like(level, channel, dtype=torch.long)
+            mean = normaliser.denormalise(level[:, None], own)[:, 0] + scale * rise
+        return mean, level + shift
+
+
+def minutes_away(visible: Tensor) -> Tensor:
+    """Minutes to the nearest visible one of the same channel, infinite where there is none.
+
+    Args:
+        visible: (..., minutes) bool.
+    """
+    minutes = visible.shape[-1]
+    before, after = neighbours(visible)
+    position = torch.arange(minutes, device=visible.device)
+    left = torch.where(before < 0, torch.inf, (position - before).float())
+    return torch.minimum(left, torch.where(after >= minutes, torch.inf, (after - position).float()))

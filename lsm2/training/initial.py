@@ -1,0 +1,58 @@
+"""The network that a run begins with: random weights, or those of a checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lsm2.aim import AIM
+from lsm2.checkpoint.load import load
+from lsm2.checkpoint.native import fingerprint
+from lsm2.training.config import PretrainConfig
+from lsm2.training.survey import Survey
+
+
+def initial_facts(config: PretrainConfig) -> dict[str, Any]:
+    """What the card says of the weights that training began with: their hash, and how they came about."""
+    if config.initial is None:
+        return {}
+    network, about, _, _ = load(config.initial)
+    return {"initial": {"checkpoint": fingerprint(network, about), **about.training}}
+
+
+def first_network(config: PretrainConfig, survey: Survey) -> AIM:
+    """Make the network of a config.
+
+    Weights of ``config.initial`` are taken over by name; a regression on the other channels that it lacks
+    begins anew.
+
+    Args:
+        config: Whose network.
+        survey: Of the train people, for the channels' constants where no checkpoint has them.
+
+    Raises:
+        FileNotFoundError: ``config.initial`` is not there.
+        ValueError: It has other channels or other dimensions than the config.
+    """
+    if config.initial is None:
+        return AIM(config.aim(survey.normalisation(config)))
+    given, about, _, _ = load(config.initial)
+    schema = config.schema_of_channels()
+    if about.channels.names != schema.names:
+        raise ValueError(
+            f"initial: {config.initial} has the channels {', '.join(about.channels.names)}, the config "
+            f"{', '.join(schema.names)}; name those of the checkpoint, in its order"
+        )
+    network = AIM(config.aim(given.config.normalisation))
+    old, new = given.state_dict(), network.state_dict()
+    if given.regression is None:
+        old |= {name: tensor for name, tensor in new.items() if name.startswith("regression.")}
+    shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (old, new)]
+    wrong = sorted({name for name, _ in set(shapes[0].items()) ^ set(shapes[1].items())})
+    if wrong:
+        fields = given.config.model_dump(exclude={"normalisation"}, exclude_defaults=True)
+        raise ValueError(
+            f"initial: {config.initial} is another network than the config's ({len(wrong)} tensors differ, "
+            f"such as {wrong[0]}); its own fields of network are {fields}"
+        )
+    network.load_state_dict(old)
+    return network

@@ -1,0 +1,229 @@
+"""The minute-wise regression on other channels: what it sees, where it has a say, and how it is learnt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import lsm2
+from lsm2.aim.regression import Minutes, minutes_away
+from lsm2.checkpoint.native import load_checkpoint
+from lsm2.training import PretrainConfig, pretrain
+from tests.conftest import tiny_config, tiny_network
+
+MIXED: dict[str, Any] = {"usual_day": True, "channel_regression": 8}
+
+
+def windows() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Values, what is visible, and the usual day's sums of two windows of five channels."""
+    random = np.random.default_rng(0)
+    values = torch.from_numpy(random.uniform(40, 90, (2, 5, 1440)).astype(np.float32))
+    visible = torch.from_numpy(random.random((2, 5, 1440)) < 0.8)
+    visible[:, 3:] = False
+    return values, visible, torch.zeros(2, 5, 144, 3)
+
+
+def answering_network(**changes: Any) -> Any:
+    """A network whose regression answers something."""
+    network = tiny_network(**MIXED | changes)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in network.regression.parameters():
+            parameter.copy_(0.1 * torch.randn(parameter.shape, generator=generator))
+    return network
+
+
+def test_stretches_are_means_of_what_is_visible() -> None:
+    network = tiny_network(**MIXED)
+    values, visible, usual = windows()
+    day, minute = torch.tensor([0, 1, 1]), torch.tensor([0, 700, 1439])
+    start = torch.zeros(2, dtype=torch.long)
+
+    def rows(values: torch.Tensor) -> Any:
+        return Minutes(values, visible, usual, start, network.config, network.normaliser).at(day, minute)
+
+    found = rows(values)
+    z = network.normaliser.normalise(values).numpy()
+    for row, (d, t) in enumerate(zip(day.tolist(), minute.tolist(), strict=True)):
+        for place, (before, after) in enumerate(
+            [(0, 0), (2, 2), (7, 7), (30, 30), (120, 120), (5, -1), (-1, 5)]
+        ):
+            low, high = max(t - before, 0), min(t + after + 1, 1440)
+            seen = visible[d, 1, low:high].numpy() if high > low else np.zeros(0, bool)
+            expected = z[d, 1, low:high][seen].mean() if seen.any() else 0.0
+            assert float(found.channels[row, 1, place]) == pytest.approx(expected, abs=1e-4)
+        assert float(found.channels[row, 1, -1]) == pytest.approx(
+            float(visible[d, 1].float().mean()), abs=1e-5
+        )
+    assert found.near[:, :3].all() and not found.near[:, 3:].any()
+    unread = rows(torch.where(visible, values, torch.nan))
+    assert torch.equal(found.channels, unread.channels)
+
+
+def test_the_own_channel_is_never_read() -> None:
+    network = answering_network()
+    values, visible, usual = windows()
+    start, day, minute = torch.zeros(2, dtype=torch.long), torch.tensor([0, 1]), torch.tensor([100, 900])
+
+    def answers(values: torch.Tensor) -> list[torch.Tensor]:
+        rows = Minutes(values, visible, usual, start, network.config, network.normaliser).at(day, minute)
+        return [network.regression(channel, rows, network.normaliser)[1] for channel in (0, 1)]
+
+    changed = values.clone()
+    changed[:, 0] += 7
+    before, after = answers(values), answers(changed)
+    assert torch.equal(before[0], after[0]) and not torch.equal(before[1], after[1])
+
+
+def test_minutes_away() -> None:
+    visible = torch.tensor([[False, True, False, False, True, False], [False] * 6])
+    away = minutes_away(visible)
+    assert away[0].tolist() == [1, 0, 1, 1, 0, 1]
+    assert away[1].isinf().all()
+
+
+def test_it_has_a_say_away_from_the_own_channel_and_near_others() -> None:
+    values, visible, usual = windows()
+    visible[0, :2] = True
+    visible[0, 0, 200:800] = False  # one channel is missing for ten hours
+    visible[0, 1:3, 400:500] = False  # and the others with it for a while
+    start, asked = torch.zeros(2, dtype=torch.long), torch.zeros(2, 5 * 144, dtype=torch.bool)
+    asked[0, 20:80] = True
+    mixed = answering_network()
+    mixed.regression.share[0], mixed.regression.minutes[0] = 0.7, 30.0
+    plain = tiny_network(usual_day=True)
+    plain.load_state_dict({k: v for k, v in mixed.state_dict().items() if not k.startswith("regression")})
+    with torch.inference_mode():
+        own, both = (n.reconstruct(values, visible, start, asked, usual) for n in (plain, mixed))
+        rows = Minutes(values, visible, usual, start, mixed.config, mixed.normaliser)
+        minute = torch.arange(200, 800)
+        regression, regression_z = mixed.regression(
+            0, rows.at(torch.zeros(600, dtype=torch.long), minute), mixed.normaliser
+        )
+    away = torch.minimum(minute - 199, 800 - minute)
+    share = 0.7 * (1 - torch.exp(-away / 30.0))
+    share[(minute >= 402) & (minute < 498)] = 0  # no other channel within two minutes
+    share[share < 0.01] = 0
+    for before, after, other in (
+        (own.mean, both.mean, regression),
+        (own.median_z, both.median_z, regression_z),
+    ):
+        expected = torch.lerp(before.flatten(), other, share)
+        assert torch.allclose(after.flatten(), expected, atol=1e-4)
+    assert torch.equal(both.mean.flatten()[202:298], own.mean.flatten()[202:298])
+
+
+def test_settings_that_cannot_be() -> None:
+    with pytest.raises(ValueError, match="channel_regression needs usual_day=True"):
+        tiny_config(channel_regression=8)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight people whose heart rate follows their steps by the minute, each from a level of their own."""
+    folder = tmp_path_factory.mktemp("data")
+    random = np.random.default_rng(5)
+    frames = []
+    for person in range(8):
+        index = pd.date_range("2024-01-01", periods=3 * 1440, freq="min")
+        bout = np.repeat(random.random(len(index) // 5) < 0.3, 5)
+        steps = np.where(bout, random.integers(60, 120, len(index)), 0)
+        heart = 60 + person + 0.3 * steps + random.normal(0, 1, len(index))
+        frames.append(
+            pd.DataFrame(
+                {"participant_id": f"p{person}", "timestamp": index, "heart_rate": heart, "steps": steps}
+            )
+        )
+    pd.concat(frames).to_parquet(folder / "cohort.parquet")
+    return folder
+
+
+def config(**changes: Any) -> PretrainConfig:
+    network = {
+        "encoder_dim": 16,
+        "encoder_depth": 1,
+        "encoder_heads": 2,
+        "decoder_dim": 16,
+        "decoder_depth": 1,
+        "decoder_heads": 2,
+        "decoder": "cross",
+        "positions": "learned",
+        "minute_flags": True,
+        "correction": True,
+        "usual_day": True,
+        "read_out": "mean_and_median",
+    }
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "licence": "Apache-2.0",
+        "channels": {"heart_rate": {}, "steps": {"transform": "log1p"}},
+        "sources": [{"name": "cohort", "file": "cohort.parquet"}],
+        "network": network | changes.pop("network", {}),
+        "steps": 4,
+        "batch_windows": 8,
+        "warmup_steps": 2,
+        "valid_windows": 4,
+        "precision": "float32",
+        "valid_fraction": 0.25,
+    }
+    return PretrainConfig(**(fields | changes))
+
+
+@pytest.fixture(scope="module")
+def first(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint without regression."""
+    return pretrain(config(), data=data, output=tmp_path_factory.mktemp("first"), progress=False)
+
+
+@pytest.fixture(scope="module")
+def second(data: Path, first: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same network with a regression learnt after it."""
+    settings = config(network={"channel_regression": 16}, initial=str(first), steps=0, regression_steps=250)
+    return pretrain(settings, data=data, output=tmp_path_factory.mktemp("second"), progress=False)
+
+
+def test_a_second_stage_leaves_the_network_as_it_is(first: Path, second: Path) -> None:
+    before, after = load_checkpoint(first)[0].state_dict(), load_checkpoint(second)[0].state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert any(name.startswith("regression.") and after[name].any() for name in set(after) - set(before))
+    frame = lsm2.simulate(participants=1, days=2, seed=1)[["heart_rate", "steps"]]
+    embedded = [lsm2.load_model(str(path)).embed(frame).to_numpy() for path in (first, second)]
+    assert np.array_equal(*embedded)
+
+
+def test_it_learns_what_other_channels_tell(data: Path, first: Path, second: Path) -> None:
+    frame = pd.read_parquet(data / "cohort.parquet").query("participant_id == 'p0'")
+    truth = frame["heart_rate"].to_numpy()
+    day = frame["timestamp"].dt.day.to_numpy() == 2
+    holes = frame.assign(heart_rate=frame["heart_rate"].mask(day))
+    errors = []
+    for path in (first, second):
+        filled = lsm2.load_model(str(path)).reconstruct(holes)["heart_rate"].to_numpy()
+        errors.append(np.mean((filled[day] - truth[day]) ** 2))
+    assert errors[1] < 0.5 * errors[0]
+
+
+def test_both_stages_in_one_run_and_again(data: Path, tmp_path: Path) -> None:
+    settings = config(network={"channel_regression": 8}, regression_steps=3)
+    one = pretrain(settings, data=data, output=tmp_path / "one", progress=False)
+    stopped = tmp_path / "two"
+    pretrain(settings, data=data, output=stopped, progress=False, seconds=0)
+    assert not (stopped / "checkpoint").exists()
+    two = pretrain(settings, data=data, output=stopped, progress=False)
+    assert load_checkpoint(one)[1].fingerprint == load_checkpoint(two)[1].fingerprint
+
+
+def test_initial_of_another_kind(data: Path, first: Path, tmp_path: Path) -> None:
+    wrong_channels = config(initial="lsm2-small")
+    with pytest.raises(ValueError, match="initial: lsm2-small has the channels heart_rate, steps, intensity"):
+        pretrain(wrong_channels, data=data, output=tmp_path / "channels", progress=False)
+    wider = config(initial=str(first), network={"encoder_dim": 32})
+    with pytest.raises(ValueError, match=r"is another network than the config.s .*.encoder_dim.: 16"):
+        pretrain(wider, data=data, output=tmp_path / "wider", progress=False)
+    with pytest.raises(ValueError, match="steps=0 learns nothing"):
+        config(steps=0)
