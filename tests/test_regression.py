@@ -14,6 +14,9 @@ import lsm2
 from lsm2.aim.regression import Minutes, minutes_away
 from lsm2.checkpoint.native import load_checkpoint
 from lsm2.training import PretrainConfig, pretrain
+from lsm2.training.dataset import load_recordings
+from lsm2.training.regression import fit_weights
+from lsm2.training.trainer import family_groups
 from tests.conftest import tiny_config, tiny_network
 
 MIXED: dict[str, Any] = {"usual_day": True, "channel_regression": 8}
@@ -227,3 +230,22 @@ def test_initial_of_another_kind(data: Path, first: Path, tmp_path: Path) -> Non
         pretrain(wider, data=data, output=tmp_path / "wider", progress=False)
     with pytest.raises(ValueError, match="steps=0 learns nothing"):
         config(steps=0)
+
+
+def test_how_much_it_counts_is_found_on_valid_people(data: Path, second: Path) -> None:
+    settings = config(network={"channel_regression": 16})
+    network = load_checkpoint(second)[0]
+    groups = family_groups(settings.schema_of_channels())
+    valid = load_recordings(settings, data, "valid")
+    assert len(set(valid.person)) < 3
+    network.regression.share[:], network.regression.minutes[:] = 0.25, 77.0
+    fit_weights(settings, network, valid, groups)  # two people tell nothing
+    assert network.regression.share.tolist() == [0.25] * 2
+    assert network.regression.minutes.tolist() == [77.0] * 2
+    fit_weights(settings, network, load_recordings(settings, data, "train"), groups)
+    assert network.regression.share[0] >= 0.85  # heart rate follows steps, and the network hardly knows
+    with torch.no_grad():
+        for parameter in network.regression.channels[0].parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    fit_weights(settings, network, load_recordings(settings, data, "train"), groups)
+    assert network.regression.share[0] <= 0.25  # nonsense does not count

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lsm2.aim import AIM, MaskConfig, artificial_mask
-from lsm2.aim.regression import USUAL_MINUTES, USUAL_SHARE, Minutes, Rows, minutes_away
+from lsm2.aim.regression import Minutes, Rows, minutes_away
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch, Recordings, Windows
 from lsm2.training.feed import Drawn, Feed, MemoryFeed
@@ -43,7 +43,7 @@ _BUCKETS = (5.0, 15.0, 60.0, 240.0, 10_000.0)
 channels without a visible minute. The others weigh alike: errors close to visible minutes are small.
 """
 _PEOPLE = 3
-"""Ranges with fewer valid people tell nothing; where none tells, a channel's regression counts as usual."""
+"""Ranges with fewer valid people tell nothing; where none tells, a channel's regression counts as before."""
 
 
 class RegressionTrainer(Trainer):
@@ -54,7 +54,7 @@ class RegressionTrainer(Trainer):
         model: The network.
         feed: Windows of the train people; those after the config's steps are drawn.
         groups: (channels,) family number of each channel.
-        rank, world: Which process of how many.
+        rank, world: Which process of how many, where each draws windows of its own.
     """
 
     def __init__(
@@ -68,6 +68,8 @@ class RegressionTrainer(Trainer):
         stage = config.model_copy(update=own)
         if isinstance(feed, MemoryFeed):
             feed = feed.of_several_channels()
+        if not feed.divided:  # it is quick enough for all processes to do the same
+            rank, world = 0, 1
         super().__init__(stage, model, feed, groups, rank, world, learnt=self.regression)
         self.first_step = config.steps
 
@@ -81,8 +83,6 @@ class RegressionTrainer(Trainer):
         score = torch.rand(len(hidden), hidden.shape[-1], generator=generator) * batch.target.any(1)
         best, minute = score.topk(_MINUTES, dim=1)
         chosen = (best > 0) & (batch.observed.any(-1).sum(1, keepdim=True) > 1)
-        if not self.feed.divided:
-            chosen[torch.arange(len(chosen)) % self.world != self.rank] = False
         day, minute = chosen.nonzero(as_tuple=True)[0].to(self.device), minute[chosen].to(self.device)
         values, target = batch.values.to(self.device), batch.target.to(self.device)
         network, constants = self.model.config, self.model.normaliser
@@ -156,6 +156,7 @@ def fit_weights(config: PretrainConfig, model: AIM, valid: Recordings, groups: T
     rows = np.sort(np.random.default_rng(config.seed).choice(rows, count, replace=False))
     training, device = model.training, next(model.parameters()).device
     model.eval()
+    before = regression.share.tolist(), regression.minutes.tolist()
     regression.share.zero_()  # the network's own answers are wanted
     found = _Answers(model.config.channels)
     for mask in _HIDDEN:
@@ -169,7 +170,7 @@ def fit_weights(config: PretrainConfig, model: AIM, valid: Recordings, groups: T
                 batch = replace(batch, usual=usual)
                 found.add(model, batch, hidden, valid.person[some], device)
     for channel in range(model.config.channels):
-        share, minutes = found.best(channel)
+        share, minutes = found.best(channel, before[0][channel], before[1][channel])
         regression.share[channel], regression.minutes[channel] = share, minutes
     model.train(training)
 
@@ -223,8 +224,8 @@ class _Answers:
             sums[0, where] += mine.sum(0)
             sums[1, where] += len(mine)
 
-    def best(self, channel: int) -> tuple[float, float]:
-        """Share and distance, or the usual ones where few people tell."""
+    def best(self, channel: int, share: float, minutes: float) -> tuple[float, float]:
+        """Share and distance, or those given where few people tell."""
         near, absent = [], None
         for reach in range(len(_BUCKETS) + 1):
             sums = self.sums[channel].values()
@@ -236,9 +237,12 @@ class _Answers:
                 absent = error[:, 0]  # distance plays no part
             else:
                 near.append(error - error[0])  # the first share is none
-        place = _SHARES.index(USUAL_SHARE) if absent is None else int(absent.argmin())
-        minutes = _DISTANCES[int(np.mean(near, axis=0)[place].argmin())] if near else USUAL_MINUTES
-        return _SHARES[place], minutes
+        if absent is not None:
+            share = _SHARES[int(absent.argmin())]
+        if near:
+            closest = int(np.abs(np.array(_SHARES) - share).argmin())
+            minutes = _DISTANCES[int(np.mean(near, axis=0)[closest].argmin())]
+        return share, minutes
 
 
 def _weights(away: Tensor) -> Tensor:
