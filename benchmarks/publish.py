@@ -153,7 +153,7 @@ def card(name: str, gaps: dict[str, Any]) -> str:
         steps=f"{masked['steps']:,}",
         batch=masked["batch_windows"],
         minutes=f"{masked['seconds'] / 60:.0f}",
-        regression=f"{training['regression_steps']:,}",
+        regression=f"{training.get('regression_steps', 0):,}",
         curve="\n".join(curve),
         results="\n".join(results(gaps, model=name)),
     )
