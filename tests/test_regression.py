@@ -11,13 +11,16 @@ import pytest
 import torch
 
 import lsm2
-from lsm2.aim.regression import Minutes, minutes_away
+from lsm2.aim.context import minutes_away
+from lsm2.aim.regression import Minutes, others_nearby
 from lsm2.checkpoint.native import load_checkpoint
 from lsm2.training import PretrainConfig, pretrain
 from lsm2.training.dataset import load_recordings
 from lsm2.training.regression import fit_weights
 from lsm2.training.trainer import family_groups
 from tests.conftest import tiny_config, tiny_network
+from tests.pretraining import NETWORK
+from tests.pretraining import config as pretraining_config
 
 MIXED: dict[str, Any] = {"usual_day": True, "channel_regression": 8}
 
@@ -63,7 +66,6 @@ def test_stretches_are_means_of_what_is_visible() -> None:
         assert float(found.channels[row, 1, -1]) == pytest.approx(
             float(visible[d, 1].float().mean()), abs=1e-5
         )
-    assert found.near[:, :3].all() and not found.near[:, 3:].any()
     unread = rows(torch.where(visible, values, torch.nan))
     assert torch.equal(found.channels, unread.channels)
 
@@ -147,34 +149,10 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config(**changes: Any) -> PretrainConfig:
-    network = {
-        "encoder_dim": 16,
-        "encoder_depth": 1,
-        "encoder_heads": 2,
-        "decoder_dim": 16,
-        "decoder_depth": 1,
-        "decoder_heads": 2,
-        "decoder": "cross",
-        "positions": "learned",
-        "minute_flags": True,
-        "correction": True,
-        "usual_day": True,
-        "read_out": "mean_and_median",
-    }
-    fields: dict[str, Any] = {
-        "name": "tiny",
-        "licence": "Apache-2.0",
-        "channels": {"heart_rate": {}, "steps": {"transform": "log1p"}},
-        "sources": [{"name": "cohort", "file": "cohort.parquet"}],
-        "network": network | changes.pop("network", {}),
-        "steps": 4,
-        "batch_windows": 8,
-        "warmup_steps": 2,
-        "valid_windows": 4,
-        "precision": "float32",
-        "valid_fraction": 0.25,
-    }
-    return PretrainConfig(**(fields | changes))
+    """Two channels and the usual day, with fields changed."""
+    network = NETWORK | {"usual_day": True} | changes.pop("network", {})
+    channels = {"heart_rate": {}, "steps": {"transform": "log1p"}}
+    return pretraining_config(**{"channels": channels, "network": network, "batch_windows": 8} | changes)
 
 
 @pytest.fixture(scope="module")
@@ -249,3 +227,12 @@ def test_how_much_it_counts_is_found_on_valid_people(data: Path, second: Path) -
             parameter.copy_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
     fit_weights(settings, network, load_recordings(settings, data, "train"), groups)
     assert network.regression.share[0] <= 0.25  # nonsense does not count
+
+
+def test_where_another_channel_is_visible_nearby() -> None:
+    visible = torch.zeros(1, 3, 1440, dtype=torch.bool)
+    visible[0, 0, 100], visible[0, 1, 300:400] = True, True
+    nearby = others_nearby(minutes_away(visible))
+    assert nearby[0, 1].nonzero()[:, 0].tolist() == [98, 99, 100, 101, 102]  # not by its own minutes
+    assert nearby[0, 0].nonzero()[:, 0].tolist() == list(range(298, 402))
+    assert int(nearby[0, 2].sum()) == 5 + 104

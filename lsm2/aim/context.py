@@ -90,6 +90,19 @@ def neighbours(visible: Tensor) -> tuple[Tensor, Tensor]:
     return before, after
 
 
+def minutes_away(visible: Tensor) -> Tensor:
+    """Minutes to the nearest visible one of the same channel, infinite where there is none.
+
+    Args:
+        visible: (..., minutes) bool.
+    """
+    minutes = visible.shape[-1]
+    before, after = neighbours(visible)
+    position = torch.arange(minutes, device=visible.device)
+    left = torch.where(before < 0, torch.inf, (position - before).float())
+    return torch.minimum(left, torch.where(after >= minutes, torch.inf, (after - position).float()))
+
+
 def interpolate(values: Tensor, before: Tensor, after: Tensor) -> Tensor:
     """Linear interpolation between the visible neighbours, edges held.
 

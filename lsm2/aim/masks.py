@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor
 
-from lsm2.aim.context import neighbours
+from lsm2.aim.context import minutes_away
 
 STRATEGIES = ("tokens", "slots", "channels", "gaps", "sides")
 
@@ -213,9 +213,5 @@ def target_weights(observed: Tensor, hidden: Tensor, exponent: float) -> Tensor:
     target = observed & hidden
     if exponent == 0:
         return target.float()
-    minutes = observed.shape[-1]
-    before, after = neighbours(observed & ~hidden)
-    position = torch.arange(minutes, device=observed.device)
-    left = torch.where(before < 0, minutes, position - before)
-    right = torch.where(after >= minutes, minutes, after - position)
-    return target * (1.0 + torch.minimum(left, right).float()) ** -exponent
+    away = minutes_away(observed & ~hidden).clamp_max(observed.shape[-1])
+    return target * (1.0 + away) ** -exponent

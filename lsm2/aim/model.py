@@ -11,11 +11,11 @@ from torch.nn import functional
 
 from lsm2.aim.blocks import Positions, Stack
 from lsm2.aim.config import AIMConfig
-from lsm2.aim.context import Context, across_features, build_context, context_features
+from lsm2.aim.context import Context, across_features, build_context, context_features, minutes_away
 from lsm2.aim.masks import kept_tokens
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded
-from lsm2.aim.regression import ChannelRegression, Minutes, minutes_away
+from lsm2.aim.regression import ChannelRegression, Minutes, others_nearby
 
 _SOFTPLUS_SHIFT = 4.0
 _PROBABILITY_MARGIN = 0.002
@@ -275,12 +275,16 @@ class AIM(nn.Module):
             return reading
         config, constants = self.config, self.normaliser
         with torch.autocast(values.device.type, enabled=False):
-            away = minutes_away(visible).unflatten(-1, (config.slots, -1)).flatten(1, 2)
+            away = minutes_away(visible)  # (days, channels, minutes)
+            own_away, heard = (
+                x.unflatten(-1, (config.slots, -1)).flatten(1, 2)[reading.day, reading.token]
+                for x in (away, others_nearby(away))
+            )
             channel = reading.token // config.slots
-            share = self.regression.weight(away[reading.day, reading.token], channel)  # (n, patch)
-            others = visible.any(-1).sum(1, keepdim=True) > visible.any(-1).long()  # (days, channels)
-            share = share * others[reading.day, channel][:, None]
-            row, place = (share > _LEAST_SHARE).nonzero(as_tuple=True)
+            share = self.regression.weight(own_away, channel)  # (n, patch)
+            row, place = ((share > _LEAST_SHARE) & heard).nonzero(as_tuple=True)
+            if not len(row):
+                return reading
             day, minute = reading.day[row], reading.token[row] % config.slots * config.patch_minutes + place
             # Several channels are asked for at the same minutes.
             moment, which = torch.unique(day * config.window_minutes + minute, return_inverse=True)
@@ -293,9 +297,8 @@ class AIM(nn.Module):
                 rows = looked.take(which[chosen])
                 answer, answer_z = self.regression(own, rows, constants)
                 at = row[chosen], place[chosen]
-                weight = share[at] * rows.near_others(own)
-                mean[at] = torch.lerp(mean[at], answer, weight)
-                median_z[at] = torch.lerp(median_z[at], answer_z, weight)
+                mean[at] = torch.lerp(mean[at], answer, share[at])
+                median_z[at] = torch.lerp(median_z[at], answer_z, share[at])
             median = constants.denormalise(median_z, channel)
             binary = self._binary[channel][:, None]
         return replace(reading, mean=mean, median_z=median_z, median=torch.where(binary, mean, median))

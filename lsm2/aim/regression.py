@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lsm2.aim.config import AIMConfig
-from lsm2.aim.context import neighbours
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.usual import USUAL_FEATURES, USUAL_SUMS, usual_day
 
@@ -27,8 +26,8 @@ minute out: the heart follows effort by minutes.
 """
 _SHARES = (0, 2, 4)
 """Stretches of which the visible share is told, beside that of the window."""
-_NEAR = 1
-"""The stretch in which another channel must be visible, for the regression to have a say."""
+_NEAR_MINUTES = 2
+"""Another channel must be visible within so many minutes, for the regression to have a say."""
 _CHANNEL_FEATURES = 2 * (len(_STRETCHES) + 1) + len(_SHARES) + 1
 _CLOCK_FEATURES = 4
 _LARGEST_LEVEL = 10.0
@@ -51,21 +50,14 @@ class Rows:
     """(n, channels) the usual day's level, network units; 0 where it is not known."""
     clock: Tensor
     """(n, 4) time of the day, as two harmonics."""
-    near: Tensor
-    """(n, channels) bool: visible within a few minutes."""
 
     def take(self, which: Tensor) -> Rows:
         """Some of the minutes, by position."""
         return Rows(*(getattr(self, field.name)[which] for field in fields(self)))
 
-    def near_others(self, channel: int) -> Tensor:
-        """(n,) bool: another channel than ``channel`` is visible within a few minutes."""
-        others = torch.arange(self.near.shape[1], device=self.near.device) != channel
-        return (self.near & others).any(1)
-
     def keep(self, channels: Tensor) -> Rows:
         """The same, with nothing visible of other channels than ``channels`` (n, channels) bool."""
-        return replace(self, channels=self.channels * channels[:, :, None], near=self.near & channels)
+        return replace(self, channels=self.channels * channels[:, :, None])
 
     @property
     def present(self) -> Tensor:
@@ -123,7 +115,6 @@ class Minutes:
             usual=self._usual.features[day, :, slot],
             level_z=self._usual.level_z[day, :, slot],
             clock=torch.stack(clock, dim=-1).to(share.dtype),
-            near=count[..., _NEAR] > 0,
         )
 
     def _sums(self, day: Tensor, minute: Tensor, before: int, after: int) -> Tensor:
@@ -177,14 +168,13 @@ class ChannelRegression(nn.Module):
             cast(_OfChannel, own).begin()
 
     def weight(self, away: Tensor, channel: Tensor) -> Tensor:
-        """How much the regression counts beside the network: ``share * (1 - exp(-away / minutes))``.
+        """How much the regression counts beside the network, see :func:`blend_weight`.
 
         Args:
-            away: (n, ...) minutes to the nearest visible one of the own channel (:func:`minutes_away`).
+            away: (n, patch) minutes to the nearest visible one of the own channel.
             channel: (n,) its position.
         """
-        share, minutes = (x[channel].reshape(-1, *[1] * (away.ndim - 1)) for x in (self.share, self.minutes))
-        return share * -torch.expm1(-away / minutes)
+        return blend_weight(away, self.share[channel, None], self.minutes[channel, None])
 
     def forward(self, channel: int, rows: Rows, normaliser: Normaliser) -> tuple[Tensor, Tensor]:
         """Answers for one channel, of which nothing in the window is read.
@@ -209,14 +199,25 @@ class ChannelRegression(nn.Module):
         return mean, level + shift
 
 
-def minutes_away(visible: Tensor) -> Tensor:
-    """Minutes to the nearest visible one of the same channel, infinite where there is none.
+def blend_weight(away: Tensor, share: Tensor, minutes: Tensor) -> Tensor:
+    """How much a regression counts beside the network: ``share * (1 - exp(-away / minutes))``.
 
     Args:
-        visible: (..., minutes) bool.
+        away: Minutes to the nearest visible one of the own channel (:func:`lsm2.aim.context.minutes_away`).
+        share: Weight far from visible minutes.
+        minutes: How far that is; all three of shapes that broadcast.
     """
-    minutes = visible.shape[-1]
-    before, after = neighbours(visible)
-    position = torch.arange(minutes, device=visible.device)
-    left = torch.where(before < 0, torch.inf, (position - before).float())
-    return torch.minimum(left, torch.where(after >= minutes, torch.inf, (after - position).float()))
+    return share * -torch.expm1(-away / minutes)
+
+
+def others_nearby(away: Tensor) -> Tensor:
+    """Where a regression has a say: another channel is visible within a few minutes.
+
+    Args:
+        away: (days, channels, minutes) from :func:`lsm2.aim.context.minutes_away`.
+
+    Returns:
+        bool of the same shape.
+    """
+    near = away <= _NEAR_MINUTES
+    return near.sum(1, keepdim=True) > near.long()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -258,6 +258,17 @@ class Windows:
         sums.index_add_(0, torch.from_numpy(window), own)
         slot = (torch.from_numpy(offset)[:, None] + torch.arange(network.slots)) % network.slots
         return sums.gather(2, slot[:, None, :, None].expand_as(sums))
+
+    def whole_days(self, rows: np.ndarray) -> Batch:
+        """The days ``rows`` as they are, worn minutes alone; with as many other days of the person as there
+        may be, where the network sees them.
+        """
+        zeros = np.zeros(len(rows), dtype=int)
+        unworn = zeros.astype(bool)
+        batch = self.windows(rows, zeros, unworn)
+        if not self.network.usual_day:
+            return batch
+        return replace(batch, usual=self.usual(self.other_days(rows), zeros, unworn, np.ones(len(rows))))
 
     def windows(self, rows: np.ndarray, offset: np.ndarray, seen_unworn: np.ndarray) -> Batch:
         """Cut windows that start ``offset`` (slots) into the days ``rows`` and reach into the following

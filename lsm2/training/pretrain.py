@@ -162,6 +162,7 @@ def _run(
             _same_config(output / "pretrain.json", config)
         else:
             (output / "survey.json").unlink(missing_ok=True)
+    begun_with = initial_facts(config)  # now: the checkpoint may be gone by the last step
     materials = gather(config, data, output / "survey.json", rank, world)
     if rank == 0:
         (output / "pretrain.json").write_text(config.model_dump_json(indent=2))
@@ -247,9 +248,8 @@ def _run(
             if finished and materials.valid is not None:
                 fit_weights(config, averaged, materials.valid, groups)
         if rank == 0 and finished:
-            save_checkpoint(
-                checkpoint, averaged, _card(config, averaged, materials.survey, elapsed()), half=True
-            )
+            card = _card(config, averaged, materials.survey, elapsed(), begun_with)
+            save_checkpoint(checkpoint, averaged, card, half=True)
     feed.close()
     return checkpoint
 
@@ -290,7 +290,9 @@ def _trim_log(log: Path, step: int) -> None:
         log.write_text("".join(line + "\n" for line in lines))
 
 
-def _card(config: PretrainConfig, model: AIM, survey: Survey, seconds: float) -> CheckpointConfig:
+def _card(
+    config: PretrainConfig, model: AIM, survey: Survey, seconds: float, begun_with: dict[str, Any]
+) -> CheckpointConfig:
     return CheckpointConfig(
         name=config.name,
         licence=config.licence,
@@ -304,6 +306,6 @@ def _card(config: PretrainConfig, model: AIM, survey: Survey, seconds: float) ->
             "seconds": round(seconds),
             **({"regression_steps": config.regression_steps} if model.regression is not None else {}),
             **survey.facts(config),
-            **initial_facts(config),
+            **begun_with,
         },
     )

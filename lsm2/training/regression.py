@@ -6,15 +6,14 @@ channels that the window holds, of which some are taken as missing too.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from lsm2.aim import AIM, MaskConfig, artificial_mask
-from lsm2.aim.regression import Minutes, Rows, minutes_away
+from lsm2.aim.context import minutes_away
+from lsm2.aim.regression import ChannelRegression, Minutes, Rows, blend_weight, others_nearby
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch, Recordings, Windows
 from lsm2.training.feed import Drawn, Feed, MemoryFeed
@@ -154,7 +153,7 @@ def fit_weights(config: PretrainConfig, model: AIM, valid: Recordings, groups: T
     rows = windows.usable[several]
     count = min(4 * config.valid_windows, len(rows))
     rows = np.sort(np.random.default_rng(config.seed).choice(rows, count, replace=False))
-    training, device = model.training, next(model.parameters()).device
+    training = model.training
     model.eval()
     before = regression.share.tolist(), regression.minutes.tolist()
     regression.share.zero_()  # the network's own answers are wanted
@@ -163,12 +162,9 @@ def fit_weights(config: PretrainConfig, model: AIM, valid: Recordings, groups: T
         generator = torch.Generator().manual_seed(config.seed)
         for some in np.array_split(rows, max(len(rows) // 16, 1)):
             if len(some):
-                zeros = np.zeros(len(some), dtype=int)
-                batch = windows.windows(some, zeros, zeros.astype(bool))
-                usual = windows.usual(windows.other_days(some), zeros, zeros.astype(bool), np.ones(len(some)))
+                batch = windows.whole_days(some)
                 hidden = artificial_mask(batch.observed, mask, config.patch_minutes, groups, generator)
-                batch = replace(batch, usual=usual)
-                found.add(model, batch, hidden, valid.person[some], device)
+                found.add(model, regression, batch, hidden, valid.person[some])
     for channel in range(model.config.channels):
         share, minutes = found.best(channel, before[0][channel], before[1][channel])
         regression.share[channel], regression.minutes[channel] = share, minutes
@@ -182,32 +178,33 @@ class _Answers:
         self.sums: list[dict[int, np.ndarray]] = [{} for _ in range(channels)]
         """For each channel, person -> (2, ranges, shares, distances) sums of errors, numbers of minutes."""
 
-    def add(self, model: AIM, batch: Batch, hidden: Tensor, person: np.ndarray, device: torch.device) -> None:
+    def add(
+        self, model: AIM, regression: ChannelRegression, batch: Batch, hidden: Tensor, person: np.ndarray
+    ) -> None:
         """Answer what is hidden in a batch of windows of ``person`` (windows,)."""
-        network, constants, regression = model.config, model.normaliser, model.regression
-        assert regression is not None and batch.usual is not None
-        values, observed, start, usual, hidden = (
-            x.to(device) for x in (batch.values, batch.observed, batch.start, batch.usual, hidden)
+        network, constants, device = model.config, model.normaliser, regression.share.device
+        values, observed, start, hidden = (
+            x.to(device) for x in (batch.values, batch.observed, batch.start, hidden)
         )
+        usual = None if batch.usual is None else batch.usual.to(device)
         visible, wanted = observed & ~hidden, batch.target.to(device) & hidden
         asked = wanted.unflatten(-1, (network.slots, -1)).any(-1).flatten(1)
         reading = model.reconstruct(values, visible, start, asked, usual)
         looked = Minutes(values, visible, usual, start, network, constants)
         away, truth_z = minutes_away(visible), constants.normalise(values)
+        heard = wanted & others_nearby(away)
         place = torch.arange(network.patch_minutes, device=device)
         minute = reading.token[:, None] % network.slots * network.patch_minutes + place
         for channel in range(network.channels):
             own = (reading.token // network.slots == channel)[:, None]
-            cells = (own & wanted[reading.day[:, None], channel, minute]).nonzero()
-            rows = looked.at(reading.day[cells[:, 0]], minute[cells[:, 0], cells[:, 1]])
-            near = rows.near_others(channel)
-            row, column = cells[near].unbind(1)
+            row, column = (own & heard[reading.day[:, None], channel, minute]).nonzero(as_tuple=True)
             if not len(row):
                 continue
             day, at = reading.day[row], minute[row, column]
-            mean, median_z = regression(channel, rows.take(near), constants)
+            mean, median_z = regression(channel, looked.at(day, at), constants)
             far = away[day, channel, at].cpu()
-            weight = _weights(far).to(device)
+            shares, distances = torch.tensor(_SHARES)[:, None], torch.tensor(_DISTANCES)
+            weight = blend_weight(far[:, None, None], shares, distances).to(device)
             error = _blended(reading.mean[row, column], mean, weight) - values[day, channel, at, None, None]
             error = (error / constants.scale[channel]) ** 2
             if network.normalisation[channel].output != "binary":
@@ -243,12 +240,6 @@ class _Answers:
             closest = int(np.abs(np.array(_SHARES) - share).argmin())
             minutes = _DISTANCES[int(np.mean(near, axis=0)[closest].argmin())]
         return share, minutes
-
-
-def _weights(away: Tensor) -> Tensor:
-    """Weights (n, shares, distances) of the regression at minutes ``away`` (n,) from visible ones."""
-    gone = -torch.expm1(-away[:, None, None] / torch.tensor(_DISTANCES))
-    return torch.tensor(_SHARES)[:, None] * gone
 
 
 def _blended(network: Tensor, regression: Tensor, weight: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ once.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -44,11 +44,7 @@ class Validation:
         count = min(config.valid_windows, len(windows.usable))
         chance = windows.chance.numpy()
         rows = windows.usable[rng.choice(len(chance), count, replace=False, p=chance)]
-        zeros = np.zeros(count, dtype=int)
-        batch = windows.windows(rows, zeros, zeros.astype(bool))
-        if network.usual_day:
-            usual = windows.usual(windows.other_days(rows), zeros, zeros.astype(bool), np.ones(count))
-            batch = replace(batch, usual=usual)
+        batch = windows.whole_days(rows)
         generator = torch.Generator().manual_seed(config.seed)
         self.sets = {
             name: Fixed(
