@@ -98,8 +98,8 @@ class PretrainConfig(BaseModel):
     """The most other days it sees then; the number is drawn log-uniformly."""
 
     initial: str | None = None
-    """Checkpoint whose weights training begins with: a shipped name or a folder. It must have the same
-    channels, whose constants are taken from it; what the network has beyond it begins anew.
+    """Checkpoint whose weights training begins with, by any name that `load_model` takes. It must have the
+    same channels, whose constants are taken from it; what the network has beyond it begins anew.
     """
     steps: int = Field(ge=0)
     """0 with `initial`: only the second stage."""
