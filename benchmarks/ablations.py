@@ -69,9 +69,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "lsm1_plain": {**LSM1, **PLAIN},
     "contrastive": {"contrastive": {}, "batch_windows": 64},
     "channel_regression": {"network.channel_regression": 64},
+    "gap_regression": {"network.gap_regression": 64},
 }
 """What differs from the config. `plain`: without the correction to interpolation and what comes with it.
-Only the last variant has the second stage, whose minutes come on top.
+Only the last two variants have a second stage, whose minutes come on top.
 """
 PROTOCOLS = ("gaps_10", "gaps_60", "gaps_180", "tokens_80")
 CHANNELS = ("heart_rate", "steps", "intensity", "calories", "mets", "activity_counts")
@@ -131,7 +132,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     base = json.loads(options.config.read_text()) | {"warmup_steps": 100, "valid_windows": 256}
-    base["network"]["channel_regression"] = 0
+    base["network"] |= {"channel_regression": 0, "gap_regression": 0}
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.variants:
         cost_file = options.out / f"{name}.cost"

@@ -125,7 +125,9 @@ def card(name: str, gaps: dict[str, Any]) -> str:
     config = json.loads((folder / "config.json").read_text())
     log = [json.loads(line) for line in (RESULTS / f"{name}-log.jsonl").read_text().splitlines()]
     training, network = config["training"], config["network"]
-    masked = training if training["steps"] else training["initial"]  # else only the regression was learnt
+    masked = training
+    while not masked["steps"]:  # only regressions were learnt
+        masked = masked["initial"]
     counts = training["channels"]
     sources = ["| data set | people | days | licence |", "|---|---|---|---|"]
     sources += [

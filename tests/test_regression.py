@@ -15,8 +15,8 @@ from lsm2.aim.context import minutes_away
 from lsm2.aim.regression import Minutes, others_nearby
 from lsm2.checkpoint.native import load_checkpoint
 from lsm2.training import PretrainConfig, pretrain
+from lsm2.training.blending import fit_weights
 from lsm2.training.dataset import load_recordings
-from lsm2.training.regression import fit_weights
 from lsm2.training.trainer import family_groups
 from tests.conftest import tiny_config, tiny_network
 from tests.pretraining import NETWORK

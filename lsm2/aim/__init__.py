@@ -4,7 +4,8 @@ calendars.
 
 from lsm2.aim.config import AIMConfig, Normalisation
 from lsm2.aim.masks import MaskConfig, artificial_mask, target_weights
-from lsm2.aim.model import AIM, Encoded, Reading
+from lsm2.aim.model import AIM, Encoded
+from lsm2.aim.reading import Reading
 
 __all__ = [
     "AIM",

@@ -86,6 +86,10 @@ class AIMConfig(BaseModel):
     """Width of the minute-wise regressions on the other channels, which answers are blended with away from
     visible minutes of the own channel; 0 for none.
     """
+    gap_regression: int = Field(default=0, ge=0)
+    """Width of the minute-wise regressions on the channel's own surroundings, which answers are blended with
+    near visible minutes; 0 for none.
+    """
     read_out: Literal["value", "mean_and_median"] = "value"
     """``value``: one number a minute; ``mean_and_median``: the mean in own units and the median."""
     missing: Literal["inherit", "impute"] = "inherit"
@@ -121,8 +125,9 @@ class AIMConfig(BaseModel):
             raise ValueError("query_channels=True needs correction=True, whose queries it adds to")
         if self.usual_day and not self.correction:
             raise ValueError("usual_day=True needs correction=True, whose queries it adds to")
-        if self.channel_regression and not (self.usual_day and self.read_out == "mean_and_median"):
-            raise ValueError("channel_regression needs usual_day=True and read_out='mean_and_median'")
+        for regression in ("channel_regression", "gap_regression"):
+            if getattr(self, regression) and not (self.usual_day and self.read_out == "mean_and_median"):
+                raise ValueError(f"{regression} needs usual_day=True and read_out='mean_and_median'")
         if self.usual_day and self.window_minutes != _DAY:
             raise ValueError(f"usual_day=True needs windows of one day, not of {self.window_minutes} minutes")
         if self.usual_day and 2 * self.usual_patches >= self.slots:

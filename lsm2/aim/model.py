@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lsm2.aim.blending import Blend
 from lsm2.aim.blocks import Positions, Stack
 from lsm2.aim.config import AIMConfig
-from lsm2.aim.context import Context, across_features, build_context, context_features, minutes_away
+from lsm2.aim.context import Context, across_features, build_context, context_features
+from lsm2.aim.gap_regression import GapRegression, Surroundings
 from lsm2.aim.masks import kept_tokens
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded
-from lsm2.aim.regression import ChannelRegression, Minutes, others_nearby
+from lsm2.aim.reading import Reading
+from lsm2.aim.regression import ChannelRegression, Minutes
 
 _SOFTPLUS_SHIFT = 4.0
 _PROBABILITY_MARGIN = 0.002
 _REVERSION_MINUTES = 180.0  # to begin with
-_LEAST_SHARE = 0.01
 _MULTIPLE = 32  # sizes of training batches are rounded up: on CPUs each new shape costs the making of kernels
 
 
@@ -50,24 +52,6 @@ class Encoded:
     """(all observed tokens,) observed share of the patch."""
     lengths: tuple[int, ...]
     """Observed tokens of each window."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Answers for the minutes of n tokens."""
-
-    day: Tensor
-    """(n,)"""
-    token: Tensor
-    """(n,)"""
-    mean: Tensor
-    """(n, patch_minutes) own units; a probability for binary channels. Not clipped to the valid range."""
-    median: Tensor
-    """(n, patch_minutes) own units."""
-    median_z: Tensor
-    """(n, patch_minutes) network units."""
-    logit: Tensor
-    """(n, patch_minutes) of binary channels; meaningless for others."""
 
 
 class AIM(nn.Module):
@@ -109,6 +93,7 @@ class AIM(nn.Module):
         if config.usual_day:
             self.reversion = nn.Parameter(torch.full((config.channels,), math.log(_REVERSION_MINUTES)))
         self.regression = ChannelRegression(config) if config.channel_regression else None
+        self.gap_regression = GapRegression(config) if config.gap_regression else None
         outputs = 3 if config.read_out == "mean_and_median" else 1
         self.decoder_pred = nn.Linear(config.decoder_dim, outputs * config.patch_minutes)
         every = torch.zeros(config.channels, dtype=torch.bool)
@@ -128,8 +113,14 @@ class AIM(nn.Module):
         nn.init.normal_(self.mask_token, std=0.02)
         if self.config.correction:
             nn.init.zeros_(self.decoder_pred.weight)  # the first answer is the interpolation
-        if self.regression is not None:
-            self.regression.begin()
+        for regression in self.regressions.values():
+            regression.begin()
+
+    @property
+    def regressions(self) -> dict[str, ChannelRegression | GapRegression]:
+        """The minute-wise regressions that it has, by attribute."""
+        every = {"regression": self.regression, "gap_regression": self.gap_regression}
+        return {name: module for name, module in every.items() if module is not None}
 
     # ------------------------------------------------------------------ tokens and encoder
 
@@ -225,7 +216,7 @@ class AIM(nn.Module):
             x = self._decode_all(memory, encoded.day, encoded.token, start, context, (day, token))
         empty = torch.tensor([length == 0 for length in encoded.lengths], device=x.device)
         reading = self._read(torch.where(empty[day][:, None], torch.nan, x), day, token, context)
-        return self._blend_regression(reading, values, visible, start, usual)
+        return self._blended(reading, values, visible, start, usual)
 
     def reconstruct_hidden(
         self,
@@ -265,43 +256,20 @@ class AIM(nn.Module):
             x = self._decode_all(seen, seen_day, seen_token, start, context, (day, token))
         return self._read(x, day, token, context)
 
-    def _blend_regression(
+    def _blended(
         self, reading: Reading, values: Tensor, visible: Tensor, start: Tensor, usual: Tensor | None
     ) -> Reading:
-        """Away from visible minutes, answers lean on the regression on the other channels, where those are
-        visible (:meth:`lsm2.aim.regression.ChannelRegression.weight`).
-        """
-        if self.regression is None or not len(reading.token):
+        """Answers that lean on the regressions, where those count."""
+        if not self.regressions or not len(reading.token):
             return reading
-        config, constants = self.config, self.normaliser
         with torch.autocast(values.device.type, enabled=False):
-            away = minutes_away(visible)  # (days, channels, minutes)
-            own_away, heard = (
-                x.unflatten(-1, (config.slots, -1)).flatten(1, 2)[reading.day, reading.token]
-                for x in (away, others_nearby(away))
-            )
-            channel = reading.token // config.slots
-            share = self.regression.weight(own_away, channel)  # (n, patch)
-            row, place = ((share > _LEAST_SHARE) & heard).nonzero(as_tuple=True)
-            if not len(row):
-                return reading
-            day, minute = reading.day[row], reading.token[row] % config.slots * config.patch_minutes + place
-            # Several channels are asked for at the same minutes.
-            moment, which = torch.unique(day * config.window_minutes + minute, return_inverse=True)
-            looked = Minutes(values, visible, usual, start, config, constants).at(
-                moment // config.window_minutes, moment % config.window_minutes
-            )
-            mean, median_z = reading.mean.clone(), reading.median_z.clone()
-            for own in channel[row].unique().tolist():
-                chosen = (channel[row] == own).nonzero()[:, 0]
-                rows = looked.take(which[chosen])
-                answer, answer_z = self.regression(own, rows, constants)
-                at = row[chosen], place[chosen]
-                mean[at] = torch.lerp(mean[at], answer, share[at])
-                median_z[at] = torch.lerp(median_z[at], answer_z, share[at])
-            median = constants.denormalise(median_z, channel)
-            binary = self._binary[channel][:, None]
-        return replace(reading, mean=mean, median_z=median_z, median=torch.where(binary, mean, median))
+            blend = Blend(reading, visible, self.config, self.normaliser)
+            given = values, visible, usual, start, self.config, self.normaliser
+            if self.gap_regression is not None:
+                blend.with_gaps(self.gap_regression, lambda: Surroundings(*given))
+            if self.regression is not None:
+                blend.with_channels(self.regression, lambda: Minutes(*given))
+            return blend.reading
 
     def _context(self, values: Tensor, visible: Tensor, usual: Tensor | None) -> Context | None:
         if not self.config.correction:

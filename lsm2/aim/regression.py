@@ -30,7 +30,7 @@ _NEAR_MINUTES = 2
 """Another channel must be visible within so many minutes, for the regression to have a say."""
 _CHANNEL_FEATURES = 2 * (len(_STRETCHES) + 1) + len(_SHARES) + 1
 _CLOCK_FEATURES = 4
-_LARGEST_LEVEL = 10.0
+LARGEST_LEVEL = 10.0
 _DROPOUT = 0.2
 USUAL_SHARE, USUAL_MINUTES = 0.7, 60.0
 """How much a regression counts far from visible minutes, and how far that is, where nothing tells."""
@@ -89,7 +89,7 @@ class Minutes:
         self._config, self._start = config, start
         values = torch.where(visible, values, 0.0)
         flags = visible.to(values.dtype)
-        level = (values / normaliser.scale).clamp(-_LARGEST_LEVEL, _LARGEST_LEVEL)
+        level = (values / normaliser.scale).clamp(-LARGEST_LEVEL, LARGEST_LEVEL)
         sums = torch.stack([flags, normaliser.normalise(values) * flags, level], dim=2)
         # Summed up once: any stretch is a difference. (days, channels, 3, minutes + 1)
         wide = torch.float32 if values.device.type == "mps" else torch.float64
@@ -125,23 +125,23 @@ class Minutes:
         return (self._summed[day, :, :, high] - self._summed[day, :, :, low]).float()
 
 
-class _OfChannel(nn.Module):
-    """Two hidden layers and a linear path beside them."""
+class Layers(nn.Module):
+    """Two hidden layers and a linear path beside them, for one channel."""
 
-    def __init__(self, features: int, width: int) -> None:
+    def __init__(self, features: int, width: int, outputs: int, dropout: float) -> None:
         super().__init__()
         self.first, self.second = nn.Linear(features, width), nn.Linear(width, width)
-        self.out, self.line = nn.Linear(width, 2), nn.Linear(features, 2, bias=False)
-        self.dropout = nn.Dropout(_DROPOUT)
+        self.out, self.line = nn.Linear(width, outputs), nn.Linear(features, outputs, bias=False)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(n, features) to (n, 2)."""
+        """(n, features) to (n, outputs)."""
         inner = functional.gelu(self.first(self.dropout(x)))
         inner = functional.gelu(self.second(self.dropout(inner)))
         return self.out(self.dropout(inner)) + self.line(x)
 
     def begin(self) -> None:
-        """Answer the usual level at first."""
+        """Answer zeros at first."""
         for layer in (self.out, self.line):
             nn.init.zeros_(layer.weight)
 
@@ -157,7 +157,7 @@ class ChannelRegression(nn.Module):
         self.outputs = [n.output for n in config.normalisation]
         features = config.channels * (_CHANNEL_FEATURES + USUAL_FEATURES) + _CLOCK_FEATURES
         self.channels = nn.ModuleList(
-            _OfChannel(features, config.channel_regression) for _ in range(config.channels)
+            Layers(features, config.channel_regression, 2, _DROPOUT) for _ in range(config.channels)
         )
         self.register_buffer("share", torch.full((config.channels,), USUAL_SHARE))
         self.register_buffer("minutes", torch.full((config.channels,), USUAL_MINUTES))
@@ -165,7 +165,7 @@ class ChannelRegression(nn.Module):
     def begin(self) -> None:
         """Answer the usual level at first."""
         for own in self.channels:
-            cast(_OfChannel, own).begin()
+            cast(Layers, own).begin()
 
     def weight(self, away: Tensor, channel: Tensor) -> Tensor:
         """How much the regression counts beside the network, see :func:`blend_weight`.
@@ -186,7 +186,7 @@ class ChannelRegression(nn.Module):
         others = torch.ones(rows.channels.shape[1], 1, device=rows.channels.device)
         others[channel] = 0
         x = torch.cat([(rows.channels * others).flatten(1), rows.usual.flatten(1), rows.clock], dim=1)
-        shift, rise = cast(_OfChannel, self.channels[channel])(x).float().unbind(1)
+        shift, rise = cast(Layers, self.channels[channel])(x).float().unbind(1)
         level = rows.level_z[:, channel]
         scale = normaliser.scale[channel]
         if self.outputs[channel] == "binary":

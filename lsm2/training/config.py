@@ -104,7 +104,7 @@ class PretrainConfig(BaseModel):
     steps: int = Field(ge=0)
     """0 with `initial`: only the second stage."""
     regression_steps: int = Field(default=3000, gt=0)
-    """Steps of the second stage, of networks with `channel_regression`."""
+    """Steps of each part of the second stage, of networks with `channel_regression` or `gap_regression`."""
     batch_windows: int = Field(default=64, gt=0)
     micro_windows: int = Field(default=8, gt=0)
     """Windows of like length that are computed at once."""
@@ -141,7 +141,8 @@ class PretrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _something_to_do(self) -> PretrainConfig:
-        if not self.steps and (self.initial is None or not self.network.get("channel_regression", 0)):
+        stages = self.network.get("channel_regression", 0) or self.network.get("gap_regression", 0)
+        if not self.steps and (self.initial is None or not stages):
             raise ValueError("steps=0 learns nothing; only a second stage after `initial` may do without")
         return self
 

@@ -146,6 +146,16 @@ class Batch:
             usual=torch.cat(usual) if usual else None,
         )
 
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(
+            values=self.values.to(device),
+            observed=self.observed.to(device),
+            target=self.target.to(device),
+            start=self.start.to(device),
+            usual=None if self.usual is None else self.usual.to(device),
+        )
+
 
 class Windows:
     """Draws windows; every draw depends only on the config, the seed and the step, so that training resumes
@@ -173,13 +183,13 @@ class Windows:
         order = np.argsort(self.person, kind="stable")
         self.days_of = np.split(order, np.cumsum(np.bincount(self.person))[:-1])
 
-    def of_several_channels(self) -> Windows:
-        """The same, but only days with several channels are drawn, and people alike; all where none has."""
-        several = self.recordings.observed(self.usable).any(-1).sum(1) > 1
-        if not several.any():
-            return self
+    def of_people_alike(self, channels: int) -> Windows:
+        """The same, but people are drawn alike, and only days with minutes of so many ``channels``; any day
+        where none has.
+        """
+        enough = self.recordings.observed(self.usable).any(-1).sum(1) >= channels
         chosen = copy(self)
-        chosen.usable = self.usable[several]
+        chosen.usable = self.usable[enough] if enough.any() else self.usable
         person = self.person[chosen.usable]
         chance = 1 / np.bincount(person)[person]
         chosen.chance = torch.from_numpy(chance / chance.sum())

@@ -50,10 +50,10 @@ class MemoryFeed:
         self.config = config
         self.windows = Windows(config, recordings, network)
 
-    def of_several_channels(self) -> MemoryFeed:
-        """Windows of days with several channels, of people alike."""
+    def of_people_alike(self, channels: int) -> MemoryFeed:
+        """Windows of days with so many channels, of people alike."""
         feed = copy(self)
-        feed.windows = self.windows.of_several_channels()
+        feed.windows = self.windows.of_people_alike(channels)
         return feed
 
     def draw(self, step: int) -> list[Drawn]:

@@ -19,11 +19,11 @@ def initial_facts(config: PretrainConfig) -> dict[str, Any]:
     return {"initial": {"checkpoint": fingerprint(network, about), **about.training}}
 
 
-def first_network(config: PretrainConfig, survey: Survey) -> AIM:
-    """Make the network of a config.
+def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str]]:
+    """Make the network of a config, and say which of its regressions are to be learnt in the second stage.
 
-    Weights of ``config.initial`` are taken over by name; a regression on the other channels that it lacks
-    begins anew.
+    Weights of ``config.initial`` are taken over by name; regressions that it lacks begin anew. Where only the
+    second stage is asked for (``config.steps`` 0), these alone are learnt, unless it lacks none.
 
     Args:
         config: Whose network.
@@ -34,7 +34,8 @@ def first_network(config: PretrainConfig, survey: Survey) -> AIM:
         ValueError: It has other channels or other dimensions than the config.
     """
     if config.initial is None:
-        return AIM(config.aim(survey.normalisation(config)))
+        network = AIM(config.aim(survey.normalisation(config)))
+        return network, list(network.regressions)
     given, about, _, _ = load(config.initial)
     schema = config.schema_of_channels()
     if about.channels.names != schema.names:
@@ -44,8 +45,9 @@ def first_network(config: PretrainConfig, survey: Survey) -> AIM:
         )
     network = AIM(config.aim(given.config.normalisation))
     old, new = given.state_dict(), network.state_dict()
-    if given.regression is None:
-        old |= {name: tensor for name, tensor in new.items() if name.startswith("regression.")}
+    lacking = [name for name in network.regressions if name not in given.regressions]
+    for name in lacking:
+        old |= {key: tensor for key, tensor in new.items() if key.startswith(f"{name}.")}
     shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (old, new)]
     wrong = sorted({name for name, _ in set(shapes[0].items()) ^ set(shapes[1].items())})
     if wrong:
@@ -55,4 +57,4 @@ def first_network(config: PretrainConfig, survey: Survey) -> AIM:
             f"such as {wrong[0]}); its own fields of network are {fields}"
         )
     network.load_state_dict(old)
-    return network
+    return network, list(network.regressions) if config.steps or not lacking else lacking

@@ -20,12 +20,13 @@ from tqdm import tqdm
 
 from lsm2.aim import AIM
 from lsm2.checkpoint.native import CheckpointConfig, save_checkpoint
+from lsm2.training.blending import fit_weights
 from lsm2.training.config import PretrainConfig
 from lsm2.training.contrastive import ContrastiveTrainer
 from lsm2.training.feed import Feed
 from lsm2.training.initial import first_network, initial_facts
 from lsm2.training.materials import gather
-from lsm2.training.regression import RegressionTrainer, fit_weights
+from lsm2.training.regression import ChannelTrainer, GapTrainer
 from lsm2.training.state import load_state, save_state
 from lsm2.training.survey import Survey
 from lsm2.training.trainer import Trainer, family_groups, learning_rate
@@ -167,7 +168,8 @@ def _run(
     if rank == 0:
         (output / "pretrain.json").write_text(config.model_dump_json(indent=2))
     torch.manual_seed(config.seed)
-    model = first_network(config, materials.survey).to(device).train()
+    model, lacking = first_network(config, materials.survey)
+    model = model.to(device).train()
     feed = materials.feed(model.config)
     trainer = make_trainer(config, model, feed, groups, rank, world)
     validation = None if materials.valid is None else trainer.validation(materials.valid)
@@ -234,19 +236,20 @@ def _run(
     checkpoint = output / "checkpoint"
     with trainer.averaged() as averaged, ExitStack() as stages:
         finished = step == config.steps
-        if finished and averaged.regression is not None:
-            second = RegressionTrainer(config, averaged, feed, groups, rank, world)
-            for number in tqdm(
-                range(config.regression_steps), "regression", unit="step", disable=bar.disable
-            ):
+        for name in lacking if finished else []:
+            kind = {"regression": ChannelTrainer, "gap_regression": GapTrainer}[name]
+            second = kind(config, averaged, feed, groups, rank, world)
+            for number in tqdm(range(config.regression_steps), name, unit="step", disable=bar.disable):
                 second.step(number)
                 over = seconds is not None and time.monotonic() - began > seconds
                 if _agree(over or bool(asked), world, device):
                     finished = False  # it takes minutes, and begins again the next time
                     break
             stages.enter_context(second.averaged())
-            if finished and materials.valid is not None:
-                fit_weights(config, averaged, materials.valid, groups)
+            if not finished:
+                break
+        if finished and averaged.regressions and materials.valid is not None:
+            fit_weights(config, averaged, materials.valid, groups)
         if rank == 0 and finished:
             card = _card(config, averaged, materials.survey, elapsed(), begun_with)
             save_checkpoint(checkpoint, averaged, card, half=True)
@@ -304,7 +307,7 @@ def _card(
             "steps": config.steps,
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
-            **({"regression_steps": config.regression_steps} if model.regression is not None else {}),
+            **({"regression_steps": config.regression_steps} if model.regressions else {}),
             **survey.facts(config),
             **begun_with,
         },

@@ -53,7 +53,7 @@ class Trainer:
         feed: Windows of the train people.
         groups: (channels,) from :func:`family_groups`.
         rank, world: Which process of how many.
-        learnt: What is learnt; by default all of the network but its regression, whose turn comes after.
+        learnt: What is learnt; by default all of the network but its regressions, whose turn comes after.
     """
 
     def __init__(
@@ -68,8 +68,9 @@ class Trainer:
     ) -> None:
         self.config, self.model, self.feed, self.groups = config, model, feed, groups
         self.rank, self.world = rank, world
-        if model.regression is not None and learnt is None:
-            model.regression.requires_grad_(False)
+        if learnt is None:
+            for regression in model.regressions.values():
+                regression.requires_grad_(False)
         self.learnt = model if learnt is None else learnt
         self.first_step = 0
         self.optimiser = _optimiser(self.learnt, config)
