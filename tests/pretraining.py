@@ -42,3 +42,10 @@ def config(**changes: Any) -> PretrainConfig:
         "valid_fraction": 0.25,
     }
     return PretrainConfig(**(fields | changes))
+
+
+def usual_day_config(**changes: Any) -> PretrainConfig:
+    """Two channels and the usual day, with fields changed."""
+    network = NETWORK | {"usual_day": True} | changes.pop("network", {})
+    channels = {"heart_rate": {}, "steps": {"transform": "log1p"}}
+    return config(**{"channels": channels, "network": network, "batch_windows": 8} | changes)

@@ -14,13 +14,12 @@ import lsm2
 from lsm2.aim.context import minutes_away
 from lsm2.aim.gap_regression import Surroundings, near_weight, situations
 from lsm2.checkpoint.native import load_checkpoint
-from lsm2.training import PretrainConfig, pretrain
+from lsm2.training import pretrain
 from lsm2.training.blending import fit_weights
 from lsm2.training.dataset import load_recordings
 from lsm2.training.trainer import family_groups
 from tests.conftest import tiny_config, tiny_network
-from tests.pretraining import NETWORK
-from tests.pretraining import config as pretraining_config
+from tests.pretraining import usual_day_config as config
 
 WITH: dict[str, Any] = {"usual_day": True, "gap_regression": 8}
 
@@ -180,13 +179,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
     pd.concat(frames).to_parquet(folder / "cohort.parquet")
     return folder
-
-
-def config(**changes: Any) -> PretrainConfig:
-    """Two channels and the usual day, with fields changed."""
-    network = NETWORK | {"usual_day": True} | changes.pop("network", {})
-    channels = {"heart_rate": {}, "steps": {"transform": "log1p"}}
-    return pretraining_config(**{"channels": channels, "network": network, "batch_windows": 8} | changes)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -135,6 +136,11 @@ class _Asked:
     reading: Reading
     person: np.ndarray
 
+    @cached_property
+    def truth_z(self) -> Tensor:
+        """Values in network units (days, channels, minutes)."""
+        return self.model.normaliser.normalise(self.batch.values)
+
     @property
     def situation(self) -> Tensor:
         """What else is known at each minute (days, channels, minutes)."""
@@ -174,7 +180,7 @@ class _Asked:
         blended = _blended(self.reading.mean[row, column], answers[0], counts)
         error = ((blended - truth[:, None, None]) / constants.scale[channel]) ** 2
         if network.normalisation[channel].output != "binary":
-            truth_z = constants.normalise(self.batch.values)[day, channel, minute]
+            truth_z = self.truth_z[day, channel, minute]
             median = _blended(self.reading.median_z[row, column], answers[1], counts)
             error = error + (median - truth_z[:, None, None]).abs()
         return error.cpu().numpy(), self.person[day.cpu().numpy()], far.cpu().numpy()

@@ -31,6 +31,8 @@ from lsm2.training.state import load_state, save_state
 from lsm2.training.survey import Survey
 from lsm2.training.trainer import Trainer, family_groups, learning_rate
 
+_STAGES = {stage.name: stage for stage in (ChannelTrainer, GapTrainer)}
+
 
 @contextmanager
 def _processes(device: str) -> Iterator[tuple[int, int]]:
@@ -237,8 +239,7 @@ def _run(
     with trainer.averaged() as averaged, ExitStack() as stages:
         finished = step == config.steps
         for name in lacking if finished else []:
-            kind = {"regression": ChannelTrainer, "gap_regression": GapTrainer}[name]
-            second = kind(config, averaged, feed, groups, rank, world)
+            second = _STAGES[name](config, averaged, feed, groups, rank, world)
             for number in tqdm(range(config.regression_steps), name, unit="step", disable=bar.disable):
                 second.step(number)
                 over = seconds is not None and time.monotonic() - began > seconds

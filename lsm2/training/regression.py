@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from lsm2.aim import AIM, artificial_mask
 from lsm2.aim.context import minutes_away
-from lsm2.aim.gap_regression import GapRegression, Surroundings
-from lsm2.aim.regression import ChannelRegression, Minutes, Rows
+from lsm2.aim.gap_regression import Surroundings
+from lsm2.aim.regression import Minutes, Rows
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch
 from lsm2.training.feed import Drawn, Feed, MemoryFeed
@@ -46,6 +46,8 @@ class _StageTrainer(Trainer):
         rank, world: Which process of how many, where each draws windows of its own.
     """
 
+    name: ClassVar[str]
+    """Which regression of the network."""
     channels: ClassVar[int]
     """Of how many channels a day must have minutes, to be drawn."""
 
@@ -59,13 +61,9 @@ class _StageTrainer(Trainer):
             feed = feed.of_people_alike(self.channels)
         if not feed.divided:  # it is quick enough for all processes to do the same
             rank, world = 0, 1
-        learnt = self._regression(model).requires_grad_(True).train()
+        learnt = model.regressions[self.name].requires_grad_(True).train()
         super().__init__(stage, model, feed, groups, rank, world, learnt=learnt)
         self.first_step = config.steps
-
-    def _regression(self, model: AIM) -> nn.Module:
-        """The one that is learnt."""
-        raise NotImplementedError
 
     def _backward(self, drawn: list[Drawn]) -> Tensor:
         batch, generator = Batch.join([one.batch for one in drawn]), drawn[0].generator
@@ -89,25 +87,12 @@ class _StageTrainer(Trainer):
         squared = ((mean - truth) / self.model.normaliser.scale[channel]) ** 2
         return ((median_z - truth_z).abs() + squared).mean()
 
-    def _on_device(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """Values, targets, usual sums and starts."""
-        usual = None if batch.usual is None else batch.usual.to(self.device)
-        return (
-            batch.values.to(self.device),
-            batch.target.to(self.device),
-            usual,
-            batch.start.to(self.device),
-        )
-
 
 class ChannelTrainer(_StageTrainer):
     """Learns the regressions on the other channels."""
 
+    name = "regression"
     channels = 2
-
-    def _regression(self, model: AIM) -> ChannelRegression:
-        assert model.regression is not None
-        return model.regression
 
     def _losses(self, batch: Batch, generator: torch.Generator) -> list[Tensor]:
         hidden = artificial_mask(
@@ -119,11 +104,13 @@ class ChannelTrainer(_StageTrainer):
         best, minute = score.topk(_MINUTES, dim=1)
         chosen = (best > 0) & (batch.observed.any(-1).sum(1, keepdim=True) > 1)
         day, minute = chosen.nonzero(as_tuple=True)[0].to(self.device), minute[chosen].to(self.device)
-        values, target, usual, start = self._on_device(batch)
+        batch = batch.to(self.device)
         network, constants = self.model.config, self.model.normaliser
-        looked = Minutes(values, visible.to(self.device), usual, start, network, constants).at(day, minute)
-        truth, truth_z = (x[day, :, minute] for x in (values, constants.normalise(values)))
-        wanted = target[day, :, minute]
+        looked = Minutes(
+            batch.values, visible.to(self.device), batch.usual, batch.start, network, constants
+        ).at(day, minute)
+        truth, truth_z = (x[day, :, minute] for x in (batch.values, constants.normalise(batch.values)))
+        wanted = batch.target[day, :, minute]
         losses = []
         for channel in range(network.channels):
             kept = self._kept(looked, channel, generator)
@@ -131,7 +118,7 @@ class ChannelTrainer(_StageTrainer):
             if not len(rows):
                 continue
             own = looked.take(rows).keep(kept[rows])
-            answers = self._regression(self.model)(channel, own, constants)
+            answers = self.learnt(channel, own, constants)
             losses.append(self._loss_of(channel, answers, truth[rows, channel], truth_z[rows, channel]))
         return losses
 
@@ -157,11 +144,8 @@ class ChannelTrainer(_StageTrainer):
 class GapTrainer(_StageTrainer):
     """Learns the regressions on the channels' own surroundings."""
 
+    name = "gap_regression"
     channels = 1
-
-    def _regression(self, model: AIM) -> GapRegression:
-        assert model.gap_regression is not None
-        return model.gap_regression
 
     def _losses(self, batch: Batch, generator: torch.Generator) -> list[Tensor]:
         masks = self.config.masks
@@ -176,14 +160,16 @@ class GapTrainer(_StageTrainer):
         day, channel, place = first.isfinite().nonzero(as_tuple=True)
         minute = minute[day, channel, place].to(self.device)
         day, channel = day.to(self.device), channel.to(self.device)
-        values, _, usual, start = self._on_device(batch)
+        batch = batch.to(self.device)
         network, constants = self.model.config, self.model.normaliser
-        around = Surroundings(values, visible.to(self.device), usual, start, network, constants)
-        truth, truth_z = (x[day, channel, minute] for x in (values, constants.normalise(values)))
+        around = Surroundings(
+            batch.values, visible.to(self.device), batch.usual, batch.start, network, constants
+        )
+        truth, truth_z = (x[day, channel, minute] for x in (batch.values, constants.normalise(batch.values)))
         losses = []
         for own in channel.unique().tolist():
             rows = (channel == own).nonzero()[:, 0]
             looked = around.at(day[rows], own, minute[rows])
-            answers = self._regression(self.model)(own, looked, constants)
+            answers = self.learnt(own, looked, constants)
             losses.append(self._loss_of(own, answers, truth[rows], truth_z[rows]))
         return losses
