@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch.distributed as dist
 from intervals import frame_of_people
 
 import lsm2
 from lsm2.checkpoint.native import replacing
 from lsm2.training import PretrainConfig, pretrain
+from lsm2.training.pretrain import processes
 from lsm2.training.sources import read_splits
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -76,13 +75,12 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     drawn = fold_of_people(read_splits(options.data / config.splits), options.folds, options.seed)
     configs = [fold_config(config, drawn, fold, options.out, options.steps) for fold in range(options.folds)]
-    if "WORLD_SIZE" in os.environ:  # one group for all folds
-        dist.init_process_group("gloo")
-    runs = [
-        pretrain(own, data=options.data, output=options.out / f"fold{fold}", progress=False)
-        for fold, own in enumerate(configs)
-    ]
-    if options.ship is None or int(os.environ.get("RANK", "0")):
+    with processes("cpu") as (rank, _):  # one group for all folds
+        runs = [
+            pretrain(own, data=options.data, output=options.out / f"fold{fold}", progress=False)
+            for fold, own in enumerate(configs)
+        ]
+    if options.ship is None or rank > 0:
         return
     frames = [frame_of_people(own, options.data, "valid") for own in configs]
     folds = [

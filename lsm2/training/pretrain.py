@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import os
@@ -35,8 +36,8 @@ _STAGES = {stage.name: stage for stage in (ChannelTrainer, GapTrainer)}
 
 
 @contextmanager
-def _processes(device: str) -> Iterator[tuple[int, int]]:
-    """Rank and world size; joins the group that ``torchrun`` set up, if any."""
+def processes(device: str) -> Iterator[tuple[int, int]]:
+    """Rank and world size; joins the group of processes that ``torchrun`` started, if any, and leaves it."""
     if "WORLD_SIZE" not in os.environ:
         yield 0, 1
         return
@@ -45,6 +46,9 @@ def _processes(device: str) -> Iterator[tuple[int, int]]:
     if dist.is_initialized():  # by whoever pretrains several networks
         yield dist.get_rank(), dist.get_world_size()
         return
+    # Imported after the group is made (by the first optimiser, say), this module keeps it as the default of
+    # its functions; its threads then outlive it, and now and then abort the process at its exit.
+    importlib.import_module("torch.distributed.nn.functional")
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield dist.get_rank(), dist.get_world_size()
@@ -137,7 +141,7 @@ def pretrain(
         config = PretrainConfig.read(Path(config))
     data, output = Path(data), Path(output)
     device = _device(device)
-    with _processes(device) as (rank, world), _held(output, rank), _finishing_steps() as asked:
+    with processes(device) as (rank, world), _held(output, rank), _finishing_steps() as asked:
         checkpoint = _run(config, data, output, resume, device, seconds, progress, rank, world, asked)
     if asked and not checkpoint.exists():
         raise KeyboardInterrupt if asked[0] == signal.SIGINT else SystemExit(128 + asked[0])
