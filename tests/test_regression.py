@@ -221,6 +221,19 @@ def test_how_much_it_counts_is_found_on_valid_people(data: Path, second: Path) -
     assert network.regression.share[0] <= 0.25  # nonsense does not count
 
 
+def test_what_nobody_could_teach_does_not_count(data: Path, tmp_path: Path) -> None:
+    """Each person wears one of two sensors, so that nobody shows what one tells of the other."""
+    frame = pd.read_parquet(data / "cohort.parquet")
+    heart = frame["participant_id"].isin(sorted(frame["participant_id"].unique())[::2])
+    frame["heart_rate"], frame["steps"] = frame["heart_rate"].where(heart), frame["steps"].mask(heart)
+    frame.to_parquet(tmp_path / "cohort.parquet")
+    both = {"channel_regression": 8, "gap_regression": 8}
+    settings = config(network=both, regression_steps=30)
+    network = load_checkpoint(pretrain(settings, data=tmp_path, output=tmp_path / "run", progress=False))[0]
+    assert network.regression.share.tolist() == [0, 0]
+    assert (network.gap_regression.share[:, 0] > 0).all()
+
+
 def test_where_another_channel_is_visible_nearby() -> None:
     visible = torch.zeros(1, 3, 1440, dtype=torch.bool)
     visible[0, 0, 100], visible[0, 1, 300:400] = True, True

@@ -145,6 +145,11 @@ class Layers(nn.Module):
         for layer in (self.out, self.line):
             nn.init.zeros_(layer.weight)
 
+    @property
+    def learnt(self) -> bool:
+        """Whether anything was learnt since."""
+        return bool(self.out.weight.any() or self.line.weight.any())
+
 
 class ChannelRegression(nn.Module):
     """A regression for each channel on all others and the person's other days, and how much it counts."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from lsm2.aim import AIM, MaskConfig, Reading, artificial_mask
 from lsm2.aim.context import minutes_away
 from lsm2.aim.gap_regression import SITUATIONS, Surroundings, near_weight, situations
-from lsm2.aim.regression import Minutes, blend_weight, others_nearby
+from lsm2.aim.regression import Layers, Minutes, blend_weight, others_nearby
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch, Recordings, Windows
 
@@ -36,6 +37,14 @@ _MOST = 0.9
 """How much of the best gain is enough."""
 _DAYS = 8
 """Days of a person that gaps are hidden in, at most."""
+
+
+def leave_out_unlearnt(model: AIM) -> None:
+    """Let those regressions count for nothing whose channel no train person has as they need it."""
+    for regression in model.regressions.values():
+        for channel, layers in enumerate(regression.channels):
+            if not cast(Layers, layers).learnt:
+                regression.share[channel] = 0
 
 
 @torch.no_grad()

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from lsm2.aim import AIM
 from lsm2.checkpoint.native import CheckpointConfig, save_checkpoint
-from lsm2.training.blending import fit_weights
+from lsm2.training.blending import fit_weights, leave_out_unlearnt
 from lsm2.training.config import PretrainConfig
 from lsm2.training.contrastive import ContrastiveTrainer
 from lsm2.training.feed import Feed
@@ -253,6 +253,8 @@ def _run(
             stages.enter_context(second.averaged())
             if not finished:
                 break
+        if finished:
+            leave_out_unlearnt(averaged)
         if finished and averaged.regressions and materials.valid is not None:
             fit_weights(config, averaged, materials.valid, groups)
         if rank == 0 and finished:
