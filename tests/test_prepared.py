@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from lsm2.aim import AIM, prepared
+from lsm2.aim.packing import rounded
 from lsm2.aim.prepared import has_fused_linear, prepare
 from lsm2.engine import make_engine
 from tests.conftest import tiny_network
@@ -97,3 +98,31 @@ def test_reconstruction_by_the_engine_is_that_of_the_network() -> None:
     expected = np.empty_like(fills).reshape(len(x), network.config.tokens, -1)
     expected[reading.day, reading.token] = reading.median
     np.testing.assert_allclose(fills, expected.reshape(fills.shape), rtol=1e-4, atol=1e-3)
+
+
+def test_matrix_products_come_in_few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each new number of tokens kernels are made and kept: gigabytes, in the end."""
+    for count in (1, 31, 32, 33, 500, 4095, 4096, 5000):
+        rows = torch.arange(count)[:, None]
+        filled = rounded(rows)
+        assert torch.equal(filled[:count], rows) and (filled[count:] == count - 1).all()
+        assert len(filled) - count <= max(31, count / 16)
+    assert len({len(rounded(torch.empty(count, 1))) for count in range(1, 8192)}) < 110
+    assert len(rounded(torch.empty(0, 3))) == 0
+    sizes = set()
+    product = torch.nn.functional.linear
+
+    def noted(x: torch.Tensor, *others: Any) -> torch.Tensor:
+        sizes.add(x.shape[0])
+        return product(x, *others)
+
+    monkeypatch.setattr(prepared, "has_fused_linear", lambda _: False)
+    monkeypatch.setattr(torch.nn.functional, "linear", noted)
+    engine = make_engine(tiny_network())
+    random = np.random.default_rng(0)
+    values = random.uniform(40, 90, (40, 5, 1440)).astype(np.float32)
+    values[random.random(values.shape) < np.linspace(0.3, 1, 40)[:, None, None]] = np.nan
+    options = {"batch_size": 1, "progress": False}
+    engine.embed(values, np.ones(40, bool), **options)
+    engine.reconstruct(values, np.isnan(values), points=["mean"], **options)
+    assert sizes <= {len(rounded(torch.empty(count, 1))) for count in range(1, 2000)}

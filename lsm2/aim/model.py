@@ -16,7 +16,7 @@ from lsm2.aim.context import Context, across_features, build_context, context_fe
 from lsm2.aim.gap_regression import GapRegression, Surroundings
 from lsm2.aim.masks import kept_tokens
 from lsm2.aim.normalisation import Normaliser
-from lsm2.aim.packing import Packed, PackedQueries, Padded
+from lsm2.aim.packing import Packed, PackedQueries, Padded, rounded
 from lsm2.aim.reading import Reading
 from lsm2.aim.regression import ChannelRegression, Minutes
 
@@ -152,9 +152,10 @@ class AIM(nn.Module):
         tokens = self.tokenise(values, visible)
         day, token = tokens.visible.nonzero(as_tuple=True)
         lengths = tuple(tokens.visible.sum(1).tolist())
-        x = self.patch_embed(tokens.inputs[day, token].to(self.patch_embed.weight.dtype))
-        x = x + self.encoder_positions(token, start[day])
-        output = self.encoder(x, Packed.of(lengths))
+        every_day, every_token = rounded(day), rounded(token)
+        x = self.patch_embed(tokens.inputs[every_day, every_token].to(self.patch_embed.weight.dtype))
+        x = x + self.encoder_positions(every_token, start[every_day])
+        output = self.encoder(x, Packed.of(lengths))[: len(token)]
         return Encoded(output, day, token, tokens.share[day, token], lengths)
 
     def encode_padded(
@@ -205,17 +206,20 @@ class AIM(nn.Module):
         values, visible = self._given(values, observed, wanted & ~observed)
         encoded = self._encode(values, visible, start)
         day, token = asked.nonzero(as_tuple=True)
-        memory = self.encoder_to_decoder(encoded.output)
+        memory = self.encoder_to_decoder(rounded(encoded.output))
         context = self._context(values, visible, usual)
         if self.config.decoder == "cross":
-            x = self._queries(day, token, start[day], context)
+            every_day, every_token = rounded(day), rounded(token)
+            x = self._queries(every_day, every_token, start[every_day], context)
             layout = Packed.of(asked.sum(1).tolist(), encoded.lengths)
-            keys = memory + self.decoder_positions(encoded.token, start[encoded.day])
+            keys = memory + self.decoder_positions(rounded(encoded.token), start[rounded(encoded.day)])
             x = self.decoder(x, layout, keys)
         else:
+            memory = memory[: len(encoded.token)]
             x = self._decode_all(memory, encoded.day, encoded.token, start, context, (day, token))
         empty = torch.tensor([length == 0 for length in encoded.lengths], device=x.device)
-        reading = self._read(torch.where(empty[day][:, None], torch.nan, x), day, token, context)
+        x = torch.where(empty[rounded(day)][:, None], torch.nan, x)
+        reading = self._read(x, day, token, context)
         return self._blended(reading, values, visible, start, usual)
 
     def reconstruct_hidden(
@@ -309,12 +313,13 @@ class AIM(nn.Module):
         ).to(memory.dtype)
         x = x.unflatten(0, (days, tokens)).clone()
         x[day, token] = memory + self.decoder_positions(token, start[day]).to(memory.dtype)
-        return self.decoder(x, Padded(), asked=asked)
+        day, token = asked
+        return self.decoder(x, Padded(), asked=(rounded(day), rounded(token)))
 
     def _read(self, x: Tensor, day: Tensor, token: Tensor, context: Context | None) -> Reading:
-        """Decoder output (n, dim) to answers in own units, float32."""
+        """Decoder output, n rows of ``dim`` or more, to answers in own units, float32."""
         config, constants = self.config, self.normaliser
-        raw = self.decoder_pred(x).float()
+        raw = self.decoder_pred(x)[: len(token)].float()
         channel = token // config.slots
         binary = self._binary[channel][:, None]
         if config.read_out == "value":

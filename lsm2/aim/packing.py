@@ -15,6 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+_LEAST_STEP = 32
+
+
+def rounded(rows: Tensor) -> Tensor:
+    """Rows (n, ...), on CPUs with the last one repeated until n is one of few sizes.
+
+    For each new number of rows oneDNN makes kernels anew and keeps a thousand: that takes time, and hundreds
+    of megabytes. At most a sixteenth, or 31 rows, are added.
+    """
+    count = len(rows)
+    if not count or rows.device.type != "cpu":
+        return rows
+    spare = -count % max(_LEAST_STEP, 2 ** (count.bit_length() - 5))
+    return torch.cat([rows, rows[-1:].expand(spare, *rows.shape[1:])]) if spare else rows
+
 
 class Layout(Protocol):
     """Attention between the queries and the keys of each day."""
@@ -98,7 +113,7 @@ class PackedQueries:
 @dataclass(frozen=True)
 class Packed:
     """Days end to end: tensors are (all tokens, dim); the lengths say how many queries and keys each day
-    has.
+    has. What comes after the last day (:func:`rounded`) attends to nothing.
     """
 
     queries: tuple[int, ...]
@@ -126,4 +141,5 @@ class Packed:
             elif q_len:
                 out[q_from:q_to] = 0
             q_from, k_from = q_to, k_to
+        out[q_from:] = 0
         return out
