@@ -13,6 +13,7 @@ import torch
 import lsm2
 from lsm2.aim.context import minutes_away
 from lsm2.aim.regression import Minutes, others_nearby
+from lsm2.aim.usual import expected_day, usual_sums
 from lsm2.checkpoint.native import load_checkpoint
 from lsm2.training import pretrain
 from lsm2.training.blending import fit_weights
@@ -50,7 +51,9 @@ def test_stretches_are_means_of_what_is_visible() -> None:
     start = torch.zeros(2, dtype=torch.long)
 
     def rows(values: torch.Tensor) -> Any:
-        return Minutes(values, visible, usual, start, network.config, network.normaliser).at(day, minute)
+        return Minutes(
+            values, visible, usual, start, network.config, network.normaliser, network.regression.profile
+        ).at(day, minute)
 
     found = rows(values)
     z = network.normaliser.normalise(values).numpy()
@@ -69,19 +72,54 @@ def test_stretches_are_means_of_what_is_visible() -> None:
     assert torch.equal(found.channels, unread.channels)
 
 
-def test_the_own_channel_is_never_read() -> None:
+def test_of_the_own_channel_the_level_alone_is_read() -> None:
     network = answering_network()
     values, visible, usual = windows()
     start, day, minute = torch.zeros(2, dtype=torch.long), torch.tensor([0, 1]), torch.tensor([100, 900])
 
-    def answers(values: torch.Tensor) -> list[torch.Tensor]:
-        rows = Minutes(values, visible, usual, start, network.config, network.normaliser).at(day, minute)
+    def answers(values: torch.Tensor, **options: Any) -> list[torch.Tensor]:
+        given = values, visible, usual, start, network.config, network.normaliser, network.regression.profile
+        rows = Minutes(*given, **options).at(day, minute)
         return [network.regression(channel, rows, network.normaliser)[1] for channel in (0, 1)]
 
-    changed = values.clone()
-    changed[:, 0] += 7
-    before, after = answers(values), answers(changed)
-    assert torch.equal(before[0], after[0]) and not torch.equal(before[1], after[1])
+    raised, turned = values.clone(), values.clone()
+    raised[:, 0] += 7
+    first = torch.where(visible[:, :1], values[:, :1], torch.nan)
+    for row, seen in zip(turned[:, 0], visible[:, 0], strict=True):
+        row[seen] = row[seen].flip(0)
+    assert not torch.equal(turned[:, :1].where(visible[:, :1], torch.nan), first)
+    before, higher, other = (answers(x) for x in (values, raised, turned))
+    assert (higher[0] > before[0]).all() and not torch.equal(before[1], higher[1])
+    torch.testing.assert_close(before[0], other[0], rtol=1e-4, atol=1e-4)
+    unread, unmoved = (answers(x, own_level=False) for x in (values, raised))
+    assert torch.equal(unread[0], unmoved[0])
+
+
+def test_a_level_is_judged_by_the_time_it_was_recorded_at() -> None:
+    """A person of whom the evening alone is known, 10 above train people's, is expected 10 above by night."""
+    network = tiny_network(**MIXED)
+    config, normaliser = network.config, network.normaliser
+    profile = torch.zeros(5, 144, 2)
+    profile[0, :48, 0], profile[0, 48:, 0] = -1.0, 0.5  # network units
+    values = torch.full((1, 5, 1440), torch.nan)
+    values[:, 0, 1200:] = normaliser.denormalise(torch.tensor([[1.5]]), torch.tensor([0]))
+    visible = ~values.isnan()
+    evening = usual_sums(values.nan_to_num(), visible, config, normaliser)
+    for turn in (0, 30):
+        others = evening.roll(-turn, dims=2)
+        nothing = torch.zeros_like(others)
+        for sums in ((others, nothing), (nothing, others)):
+            found = expected_day(*sums, profile, torch.tensor([turn]), config).features[0, 0]
+            night = (20 - turn) % 144
+            assert float(found[night, 0]) == -1.0
+            assert float(found[night, 1]) == pytest.approx(-1 + 240 / 300, abs=1e-4)  # an hour of doubt
+            assert float(found[(130 - turn) % 144, 1]) == pytest.approx(0.5 + 240 / 300, abs=1e-4)
+            assert float(found[night, 5]) == pytest.approx(np.log1p(240 / 1440), abs=1e-5)
+        around = expected_day(others, nothing, profile, torch.tensor([turn]), config).level_z[0, 0]
+        assert float(around[(20 - turn) % 144]) == pytest.approx(-0.2, abs=1e-4)
+        assert float(around[(130 - turn) % 144]) == pytest.approx(
+            (1.3 + 1.5) / 2, abs=1e-4
+        )  # as one more day
 
 
 def test_minutes_away() -> None:
@@ -104,7 +142,9 @@ def test_it_has_a_say_away_from_the_own_channel_and_near_others() -> None:
     plain.load_state_dict({k: v for k, v in mixed.state_dict().items() if not k.startswith("regression")})
     with torch.inference_mode():
         own, both = (n.reconstruct(values, visible, start, asked, usual) for n in (plain, mixed))
-        rows = Minutes(values, visible, usual, start, mixed.config, mixed.normaliser)
+        rows = Minutes(
+            values, visible, usual, start, mixed.config, mixed.normaliser, mixed.regression.profile
+        )
         minute = torch.arange(200, 800)
         regression, regression_z = mixed.regression(
             0, rows.at(torch.zeros(600, dtype=torch.long), minute), mixed.normaliser
@@ -211,7 +251,7 @@ def test_how_much_it_counts_is_found_on_valid_people(data: Path, second: Path) -
     network.regression.share[:], network.regression.minutes[:] = 0.25, 77.0
     fit_weights(settings, network, valid, groups)  # two people tell nothing
     assert network.regression.share.tolist() == [0.25] * 2
-    assert network.regression.minutes.tolist() == [77.0] * 2
+    assert network.regression.minutes.tolist() == [[77.0] * 2] * 2
     fit_weights(settings, network, load_recordings(settings, data, "train"), groups)
     assert network.regression.share[0] >= 0.85  # heart rate follows steps, and the network hardly knows
     with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lsm2.aim.config import AIMConfig
 from lsm2.aim.context import minutes_away
-from lsm2.aim.gap_regression import GapRegression, Surroundings, situations
+from lsm2.aim.gap_regression import ONE_SIDED, GapRegression, Surroundings, situations
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.reading import Reading
 from lsm2.aim.regression import ChannelRegression, Minutes, others_nearby
@@ -90,7 +90,8 @@ class Blend:
             regression: Which.
             look: Looks at the other channels, where there is need to.
         """
-        weight = regression.weight(self._away, self._channel) * self._heard
+        one_sided = self._situation == ONE_SIDED
+        weight = regression.weight(self._away, self._channel, one_sided) * self._heard
         where = Where.of(self.reading, weight, self._config)
         if not len(where.row):
             return

@@ -30,8 +30,8 @@ _FEATURES = 2 * (2 + _SIDE_FEATURES) + USUAL_FEATURES + 9
 _DROPOUT = 0.05
 _RISE_SHIFT = 4.0
 _PROBABILITY_MARGIN = 0.002
-SITUATIONS = 3
-"""How many :func:`situations` there are."""
+SITUATIONS, ONE_SIDED = 3, 2
+"""How many :func:`situations` there are, and that of minutes with visible ones on one side at most."""
 USUAL_SHARE, USUAL_MINUTES = 0.5, 40.0
 """How much a regression counts next to visible minutes, and how fast that falls, where nothing tells."""
 
@@ -197,7 +197,7 @@ def situations(visible: Tensor, heard: Tensor) -> Tensor:
         first or after the last visible minute.
     """
     before, after = neighbours(visible)
-    return torch.where((before < 0) | (after >= visible.shape[-1]), 2, heard.long())
+    return torch.where((before < 0) | (after >= visible.shape[-1]), ONE_SIDED, heard.long())
 
 
 def near_weight(away: Tensor, share: Tensor, minutes: Tensor) -> Tensor:

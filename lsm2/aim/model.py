@@ -272,7 +272,8 @@ class AIM(nn.Module):
             if self.gap_regression is not None:
                 blend.with_gaps(self.gap_regression, lambda: Surroundings(*given))
             if self.regression is not None:
-                blend.with_channels(self.regression, lambda: Minutes(*given))
+                profile = self.regression.profile
+                blend.with_channels(self.regression, lambda: Minutes(*given, profile))
             return blend.reading
 
     def _context(self, values: Tensor, visible: Tensor, usual: Tensor | None) -> Context | None:

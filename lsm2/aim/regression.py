@@ -18,7 +18,13 @@ from torch.nn import functional
 
 from lsm2.aim.config import AIMConfig
 from lsm2.aim.normalisation import Normaliser
-from lsm2.aim.usual import USUAL_FEATURES, USUAL_SUMS, usual_day
+from lsm2.aim.usual import (
+    EXPECTATION_FEATURES,
+    USUAL_FEATURES,
+    USUAL_SUMS,
+    expected_day,
+    usual_day,
+)
 
 _STRETCHES = ((0, 0), (2, 2), (7, 7), (30, 30), (120, 120), (5, -1), (-1, 5), (15, -1), (-1, 15))
 """Minutes before and after a minute that means are taken over, beside the window. The last four leave the
@@ -46,8 +52,10 @@ class Rows:
     """
     usual: Tensor
     """(n, channels, USUAL_FEATURES) of the usual day."""
+    expected: Tensor
+    """(n, channels, EXPECTATION_FEATURES) of what train people let expect."""
     level_z: Tensor
-    """(n, channels) the usual day's level, network units; 0 where it is not known."""
+    """(n, channels) what an answer begins with, network units."""
     clock: Tensor
     """(n, 4) time of the day, as two harmonics."""
 
@@ -75,6 +83,8 @@ class Minutes:
         start: (days,) clock slot at which each window begins.
         config: Dimensions.
         normaliser: The channels' constants.
+        profile: (channels, slots, 2) of train people, see :func:`lsm2.aim.usual.expected_day`.
+        own_level: Whether a channel's own visible minutes tell of its level.
     """
 
     def __init__(
@@ -85,6 +95,8 @@ class Minutes:
         start: Tensor,
         config: AIMConfig,
         normaliser: Normaliser,
+        profile: Tensor,
+        own_level: bool = True,
     ) -> None:
         self._config, self._start = config, start
         values = torch.where(visible, values, 0.0)
@@ -97,6 +109,10 @@ class Minutes:
         if usual is None:
             usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
         self._usual = usual_day(usual, config, normaliser)
+        patch = config.patch_minutes
+        own = (self._summed[..., patch::patch] - self._summed[..., :-1:patch]).movedim(2, -1).float()
+        own = own if own_level else torch.zeros_like(own)
+        self._expected = expected_day(usual, own, profile, start, config)
 
     def at(self, day: Tensor, minute: Tensor) -> Rows:
         """The minutes ``minute`` (n,) of the windows ``day`` (n,)."""
@@ -113,7 +129,8 @@ class Minutes:
         return Rows(
             channels=torch.cat([means.flatten(2), share], dim=-1),
             usual=self._usual.features[day, :, slot],
-            level_z=self._usual.level_z[day, :, slot],
+            expected=self._expected.features[day, :, slot],
+            level_z=self._expected.level_z[day, :, slot],
             clock=torch.stack(clock, dim=-1).to(share.dtype),
         )
 
@@ -154,35 +171,41 @@ class Layers(nn.Module):
 class ChannelRegression(nn.Module):
     """A regression for each channel on all others and the person's other days, and how much it counts."""
 
+    profile: Tensor
     share: Tensor
     minutes: Tensor
+    """(channels, 2) between visible minutes, and with visible ones on one side."""
 
     def __init__(self, config: AIMConfig) -> None:
         super().__init__()
         self.outputs = [n.output for n in config.normalisation]
         features = config.channels * (_CHANNEL_FEATURES + USUAL_FEATURES) + _CLOCK_FEATURES
+        features += EXPECTATION_FEATURES
         self.channels = nn.ModuleList(
             Layers(features, config.channel_regression, 2, _DROPOUT) for _ in range(config.channels)
         )
+        self.register_buffer("profile", torch.zeros(config.channels, config.slots, 2))
         self.register_buffer("share", torch.full((config.channels,), USUAL_SHARE))
-        self.register_buffer("minutes", torch.full((config.channels,), USUAL_MINUTES))
+        self.register_buffer("minutes", torch.full((config.channels, 2), USUAL_MINUTES))
 
     def begin(self) -> None:
-        """Answer the usual level at first."""
+        """Answer what is expected at first."""
         for own in self.channels:
             cast(Layers, own).begin()
 
-    def weight(self, away: Tensor, channel: Tensor) -> Tensor:
+    def weight(self, away: Tensor, channel: Tensor, one_sided: Tensor) -> Tensor:
         """How much the regression counts beside the network, see :func:`blend_weight`.
 
         Args:
             away: (n, patch) minutes to the nearest visible one of the own channel.
             channel: (n,) its position.
+            one_sided: (n, patch) bool: no minute is visible before it, or none after it.
         """
-        return blend_weight(away, self.share[channel, None], self.minutes[channel, None])
+        minutes = self.minutes[channel[:, None], one_sided.long()]
+        return blend_weight(away, self.share[channel, None], minutes)
 
     def forward(self, channel: int, rows: Rows, normaliser: Normaliser) -> tuple[Tensor, Tensor]:
-        """Answers for one channel, of which nothing in the window is read.
+        """Answers for one channel, of which nothing in the window is read but its level.
 
         Returns:
             The mean in own units (a probability for binary channels; not clipped), and the median in network
@@ -190,7 +213,8 @@ class ChannelRegression(nn.Module):
         """
         others = torch.ones(rows.channels.shape[1], 1, device=rows.channels.device)
         others[channel] = 0
-        x = torch.cat([(rows.channels * others).flatten(1), rows.usual.flatten(1), rows.clock], dim=1)
+        parts = [(rows.channels * others).flatten(1), rows.usual.flatten(1), rows.clock]
+        x = torch.cat([*parts, rows.expected[:, channel]], dim=1)
         shift, rise = cast(Layers, self.channels[channel])(x).float().unbind(1)
         level = rows.level_z[:, channel]
         scale = normaliser.scale[channel]

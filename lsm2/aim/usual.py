@@ -15,6 +15,10 @@ USUAL_SUMS = 3
 """Numbers that :func:`usual_sums` gives for a slot."""
 USUAL_FEATURES = 4
 """Features that a query has of a channel's usual day."""
+EXPECTATION_FEATURES = 6
+"""Features of what train people let expect of a channel."""
+_PRIOR_MINUTES = 60.0
+"""Minutes of a channel that a person's level is trusted by half."""
 MOST_DAYS = 8
 """More days than these count as so many: networks are trained with up to so many."""
 
@@ -33,6 +37,56 @@ class UsualDay:
     """The same in network units (the mean of the transformed values)."""
     features: Tensor
     """(days, channels, slots, USUAL_FEATURES) both means in network units, and of how much they are."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What the train people's day, moved to a person's own level, lets expect of each channel.
+
+    A mean over a person's other minutes tells the time of the day at which they were recorded as much as the
+    person: an evening's heart rate is none to fill a night with.
+    """
+
+    features: Tensor
+    """(days, channels, slots, EXPECTATION_FEATURES): in network units the train people's day, the same at the
+    person's level, and that between the person's own minutes around this time of other days; the last two
+    also in own units over the channel's scale; and how much the level rests on.
+    """
+    level_z: Tensor
+    """(days, channels, slots) the third of them: what to begin with."""
+
+
+def expected_day(
+    others: Tensor, own: Tensor, profile: Tensor, start: Tensor, config: AIMConfig
+) -> Expectation:
+    """Look at the person's level against train people's at the same times.
+
+    Args:
+        others: (days, channels, slots, 3) sums of :func:`usual_sums` over the person's other days, slots in
+            the window's order.
+        own: The same of the window's own visible minutes, which tell of the level alone.
+        profile: (channels, slots, 2) means of train people by the clock, network units and own units over the
+            channel's scale.
+        start: (days,) clock slot at which each window begins.
+        config: Dimensions.
+    """
+    slots = config.slots
+    turn = (torch.arange(slots, device=start.device) + start[:, None]) % slots  # (days, slots)
+    profile = profile.to(others.dtype)[:, turn].movedim(1, 0)  # (days, channels, slots, 2)
+    sums = others + own
+    count = sums[..., :1].sum(2)
+    offset = (sums[..., 1:] - sums[..., :1] * profile).sum(2) / (count + _PRIOR_MINUTES)
+    expected = profile + offset[:, :, None]
+    around = 2 * config.usual_patches + 1
+    near = functional.pad(others.movedim(-1, 2).flatten(0, 1), (config.usual_patches,) * 2, mode="circular")
+    near = near.unfold(-1, around, 1).sum(-1).unflatten(0, others.shape[:2]).movedim(2, -1)
+    minutes = around * config.patch_minutes
+    between = (near[..., 1:] + minutes * expected) / (near[..., :1] + minutes)  # they count as one more day
+    amount = torch.log1p((count / config.window_minutes).clamp_max(MOST_DAYS))
+    features = torch.cat(
+        [profile[..., :1], expected, between, amount[:, :, None].expand_as(profile[..., :1])], dim=-1
+    )
+    return Expectation(features, between[..., 0])
 
 
 def usual_sums(values: Tensor, visible: Tensor, config: AIMConfig, normaliser: Normaliser) -> Tensor:

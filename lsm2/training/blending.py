@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lsm2.aim import AIM, MaskConfig, Reading, artificial_mask
 from lsm2.aim.context import minutes_away
-from lsm2.aim.gap_regression import SITUATIONS, Surroundings, near_weight, situations
+from lsm2.aim.gap_regression import ONE_SIDED, SITUATIONS, Surroundings, near_weight, situations
 from lsm2.aim.regression import Layers, Minutes, blend_weight, others_nearby
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch, Recordings, Windows
@@ -55,7 +55,8 @@ def fit_weights(config: PretrainConfig, model: AIM, valid: Recordings, groups: T
     surroundings, the share and the distance are taken whose errors are least beside those of the network
     alone, as a geometric mean over ranges of distance, in each of its situations. For
     the one on the other channels, the share with the least error in windows without a visible minute of the
-    channel is taken, then the distance whose errors elsewhere are least. Errors are squared errors of the
+    channel is taken, then the distance whose errors elsewhere are least, apart for minutes between visible
+    ones and for those with visible ones on one side. Errors are squared errors of the
     mean in own units over the channel's variance plus absolute errors of the median in network units, per
     person.
 
@@ -96,20 +97,27 @@ def fit_weights(config: PretrainConfig, model: AIM, valid: Recordings, groups: T
                 best = found[channel][which].best_near(usual[0][channel][which], usual[1][channel][which])
                 gaps.share[channel, which], gaps.minutes[channel, which] = best
     if others is not None and before is not None:
-        absent = [_Errors() for _ in every]
+        apart = [(_Errors(), _Errors()) for _ in every]
         for asked in _hide(
             config, model, windows, _days_of_several(windows, config), groups, (_CHANNELS, _GAPS, _SIDES)
         ):
-            looked = Minutes(*asked.given, model.config, model.normaliser)
+            looked = Minutes(*asked.given, model.config, model.normaliser, others.profile)
+            one_sided = asked.situation == ONE_SIDED
             for channel in every:
                 row, column, day, minute = asked.minutes(channel, asked.heard)
                 if not len(row):
                     continue
                 answers = others(channel, looked.at(day, minute), model.normaliser)
-                absent[channel].add(*asked.errors(channel, row, column, answers, blend_weight))
+                errors = asked.errors(channel, row, column, answers, blend_weight)
+                for side in (False, True):
+                    own_side = (one_sided[day, channel, minute] == side).cpu().numpy()
+                    apart[channel][side].add(*(x[own_side] for x in errors))
         for channel in every:
-            best = absent[channel].best_far(before[0][channel], before[1][channel])
-            others.share[channel], others.minutes[channel] = best
+            share = apart[channel][True].best_share(before[0][channel])
+            others.share[channel] = share
+            for side in (False, True):
+                distance = apart[channel][side].best_distance(share, before[1][channel][side])
+                others.minutes[channel, int(side)] = distance
     model.train(training)
 
 
@@ -257,15 +265,18 @@ class _Errors:
                 near.append(error - error[0])  # the first share is none
         return near, absent
 
-    def best_far(self, share: float, minutes: float) -> tuple[float, float]:
-        """Share and distance of a regression that counts far away, or those given where few people tell."""
-        near, absent = self._by_range()
-        if absent is not None:
-            share = _SHARES[int(absent[:, 0].argmin())]  # distance plays no part
-        if near:
-            closest = int(np.abs(np.array(_SHARES) - share).argmin())
-            minutes = _DISTANCES[int(np.mean(near, axis=0)[closest].argmin())]
-        return share, minutes
+    def best_share(self, share: float) -> float:
+        """Share of a regression that counts far away, or that given where few people tell."""
+        _, absent = self._by_range()
+        return share if absent is None else _SHARES[int(absent[:, 0].argmin())]  # distance plays no part
+
+    def best_distance(self, share: float, minutes: float) -> float:
+        """Distance of a regression that counts so much far away, or that given where few people tell."""
+        near, _ = self._by_range()
+        if not near:
+            return minutes
+        closest = int(np.abs(np.array(_SHARES) - share).argmin())
+        return _DISTANCES[int(np.mean(near, axis=0)[closest].argmin())]
 
     def best_near(self, share: float, minutes: float) -> tuple[float, float]:
         """Share and distance of a regression that counts close by, or those given where few people tell: the

@@ -9,18 +9,26 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional
 
 from lsm2.aim import AIM, artificial_mask
 from lsm2.aim.context import minutes_away
 from lsm2.aim.gap_regression import Surroundings
-from lsm2.aim.regression import Minutes, Rows
+from lsm2.aim.regression import ChannelRegression, Minutes, Rows
+from lsm2.aim.usual import USUAL_SUMS, usual_sums
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch
 from lsm2.training.feed import Drawn, Feed, MemoryFeed
 from lsm2.training.trainer import Trainer
 
+_PROFILE_BATCHES = 64
+"""Batches that the train people's day is found from."""
+_PROFILE_SLOTS = 3
+"""Slots on either side that belong to a time of the day."""
+_PROFILE_PRIOR = 1.0
+"""Slots of the mean of all times that count beside them: where few were recorded, they tell little."""
 _MINUTES = 64
 """Minutes of a window that a step looks at."""
 _CHANNEL_MINUTES = 32
@@ -94,6 +102,32 @@ class ChannelTrainer(_StageTrainer):
     name = "regression"
     channels = 2
 
+    def __init__(
+        self, config: PretrainConfig, model: AIM, feed: Feed, groups: Tensor, rank: int = 0, world: int = 1
+    ) -> None:
+        super().__init__(config, model, feed, groups, rank, world)
+        self.learnt: ChannelRegression
+        self.learnt.profile.copy_(self._profile())
+
+    def _profile(self) -> Tensor:
+        """Means of train people (channels, slots, 2) by the clock."""
+        network = self.model.config
+        sums = torch.zeros(network.channels, network.slots, USUAL_SUMS, device=self.device)
+        for number in range(_PROFILE_BATCHES):
+            for drawn in self.feed.draw(self.first_step + number):
+                batch = drawn.batch.to(self.device)
+                own = usual_sums(batch.values, batch.target, network, self.model.normaliser)
+                clock = torch.arange(network.slots, device=self.device) - batch.start[:, None]
+                sums += own[torch.arange(len(own))[:, None], :, clock % network.slots].sum(0).movedim(0, 1)
+        if self.world > 1:
+            dist.all_reduce(sums)
+        every = sums.sum(1, keepdim=True)
+        mean = every[..., 1:] / every[..., :1].clamp_min(1)
+        near = functional.pad(sums.movedim(-1, 1), (_PROFILE_SLOTS,) * 2, mode="circular")
+        near = near.unfold(-1, 2 * _PROFILE_SLOTS + 1, 1).sum(-1).movedim(1, -1)
+        prior = _PROFILE_PRIOR * every[..., :1] / network.slots
+        return (near[..., 1:] + prior * mean) / (near[..., :1] + prior).clamp_min(1)
+
     def _losses(self, batch: Batch, generator: torch.Generator) -> list[Tensor]:
         hidden = artificial_mask(
             batch.observed, self.config.masks, self.config.patch_minutes, self.groups, generator
@@ -106,9 +140,8 @@ class ChannelTrainer(_StageTrainer):
         day, minute = chosen.nonzero(as_tuple=True)[0].to(self.device), minute[chosen].to(self.device)
         batch = batch.to(self.device)
         network, constants = self.model.config, self.model.normaliser
-        looked = Minutes(
-            batch.values, visible.to(self.device), batch.usual, batch.start, network, constants
-        ).at(day, minute)
+        given = batch.values, visible.to(self.device), batch.usual, batch.start, network, constants
+        looked = Minutes(*given, self.learnt.profile, own_level=False).at(day, minute)
         truth, truth_z = (x[day, :, minute] for x in (batch.values, constants.normalise(batch.values)))
         wanted = batch.target[day, :, minute]
         losses = []
