@@ -6,16 +6,25 @@ from typing import Any
 
 from lsm2.aim import AIM
 from lsm2.checkpoint.load import load
-from lsm2.checkpoint.native import fingerprint
+from lsm2.checkpoint.native import CheckpointConfig, fingerprint
 from lsm2.training.config import PretrainConfig
 from lsm2.training.survey import Survey
+
+
+def _load(name: str) -> tuple[AIM, CheckpointConfig]:
+    """The network and the config of a checkpoint; errors name the field."""
+    try:
+        network, about, _, _ = load(name)
+    except (OSError, ValueError) as error:
+        raise type(error)(f"initial: {error}") from error
+    return network, about
 
 
 def initial_facts(config: PretrainConfig) -> dict[str, Any]:
     """What the card says of the weights that training began with: their hash, and how they came about."""
     if config.initial is None:
         return {}
-    network, about, _, _ = load(config.initial)
+    network, about = _load(config.initial)
     return {"initial": {"checkpoint": fingerprint(network, about), **about.training}}
 
 
@@ -36,7 +45,7 @@ def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str
     if config.initial is None:
         network = AIM(config.aim(survey.normalisation(config)))
         return network, list(network.regressions)
-    given, about, _, _ = load(config.initial)
+    given, about = _load(config.initial)
     schema = config.schema_of_channels()
     if about.channels.names != schema.names:
         raise ValueError(
