@@ -238,7 +238,7 @@ def test_initial_of_another_kind(data: Path, first: Path, tmp_path: Path) -> Non
     wider = config(initial=str(first), network={"encoder_dim": 32})
     with pytest.raises(ValueError, match=r"is another network than the config.s .*.encoder_dim.: 16"):
         pretrain(wider, data=data, output=tmp_path / "wider", progress=False)
-    with pytest.raises(FileNotFoundError, match="^initial: .*nowhere"):
+    with pytest.raises(FileNotFoundError, match=r"^initial: .*nowhere"):
         pretrain(config(initial=str(tmp_path / "nowhere")), data=data, output=tmp_path / "no", progress=False)
     with pytest.raises(ValueError, match="steps=0 learns nothing"):
         config(steps=0)
