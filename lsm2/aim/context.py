@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lsm2.aim.config import AIMConfig
 from lsm2.aim.normalisation import Normaliser
-from lsm2.aim.usual import USUAL_FEATURES, USUAL_SUMS, usual_day
+from lsm2.aim.usual import USUAL_FEATURES, sums_or_none, usual_day
 
 
 @dataclass(frozen=True)
@@ -167,9 +167,7 @@ def build_context(
     mean = z.unflatten(-1, (-1, patch)).sum(-1) / count.clamp_min(1)
     levels = None
     if config.usual_day:
-        if usual is None:
-            usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
-        levels = usual_day(usual, config, normaliser)
+        levels = usual_day(sums_or_none(usual, values, config), config, normaliser)
         seen = flags.sum(-1, keepdim=True).clamp_min(1)  # (days, channels, 1)
         own = torch.where(any_visible, values.sum(-1, keepdim=True) / seen, centre)
         own_z = z.sum(-1, keepdim=True) / seen

@@ -18,8 +18,8 @@ from torch.nn import functional
 from lsm2.aim.config import AIMConfig
 from lsm2.aim.context import interpolate, neighbours
 from lsm2.aim.normalisation import Normaliser
-from lsm2.aim.regression import LARGEST_LEVEL, Layers
-from lsm2.aim.usual import USUAL_FEATURES, USUAL_SUMS, usual_day
+from lsm2.aim.regression import LARGEST_LEVEL, Layers, clock_waves
+from lsm2.aim.usual import USUAL_FEATURES, sums_or_none, usual_day
 
 _LENGTHS = (1, 3, 10, 30, 90, 300)
 """Minutes of the stretches at each edge of a gap, from the last visible minute on."""
@@ -71,9 +71,7 @@ class Surroundings:
         self._before, self._after = neighbours(visible)
         self._base = interpolate(values, self._before, self._after)
         self._base_z = normaliser.normalise(self._base)
-        if usual is None:
-            usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
-        self._usual = usual_day(usual, config, normaliser).features
+        self._usual = usual_day(sums_or_none(usual, values, config), config, normaliser).features
 
     def at(self, day: Tensor, channel: int, minute: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The minutes ``minute`` (n,) of one channel of the windows ``day`` (n,), which have a visible one.
@@ -100,10 +98,9 @@ class Surroundings:
         usual = self._usual[day, channel, minute // self._config.patch_minutes].clone()
         for level, amount in ((0, 1), (2, 3)):
             usual[:, level] = torch.where(usual[:, amount] > 0, usual[:, level] - base_z, 0.0)
-        angle = (self._start[day] * self._config.patch_minutes + minute) * (2 * math.pi / window)
-        clock = [wave(k * angle) for k in (1, 2) for wave in (torch.sin, torch.cos)]
-        own = [base_z, mean - base_z, jump, whole[:, 0] / window, base / self._scale[channel], *clock]
-        features += [usual, torch.stack(own, dim=1).to(base.dtype)]
+        own = [base_z, mean - base_z, jump, whole[:, 0] / window, base / self._scale[channel]]
+        clock = clock_waves(self._start[day], minute, self._config)
+        features += [usual, torch.stack(own, dim=1).to(base.dtype), clock.to(base.dtype)]
         return torch.cat(features, dim=1), base, base_z
 
     def _side(self, day: Tensor, channel: int, edge: Tensor, step: int) -> tuple[Tensor, Tensor]:

@@ -21,8 +21,8 @@ from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.usual import (
     EXPECTATION_FEATURES,
     USUAL_FEATURES,
-    USUAL_SUMS,
     expected_day,
+    sums_or_none,
     usual_day,
 )
 
@@ -106,8 +106,7 @@ class Minutes:
         # Summed up once: any stretch is a difference. (days, channels, 3, minutes + 1)
         wide = torch.float32 if values.device.type == "mps" else torch.float64
         self._summed = functional.pad(sums.to(wide).cumsum(-1), (1, 0))
-        if usual is None:
-            usual = values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS)
+        usual = sums_or_none(usual, values, config)
         self._usual = usual_day(usual, config, normaliser)
         patch = config.patch_minutes
         own = (self._summed[..., patch::patch] - self._summed[..., :-1:patch]).movedim(2, -1).float()
@@ -124,14 +123,12 @@ class Minutes:
         lengths = count.new_tensor([*(1 + sum(_STRETCHES[i]) for i in _SHARES), window])
         share = count[..., [*_SHARES, len(_STRETCHES)]] / lengths
         slot = minute // self._config.patch_minutes
-        angle = (self._start[day] * self._config.patch_minutes + minute) * (2 * math.pi / window)
-        clock = [wave(k * angle) for k in (1, 2) for wave in (torch.sin, torch.cos)]
         return Rows(
             channels=torch.cat([means.flatten(2), share], dim=-1),
             usual=self._usual.features[day, :, slot],
             expected=self._expected.features[day, :, slot],
             level_z=self._expected.level_z[day, :, slot],
-            clock=torch.stack(clock, dim=-1).to(share.dtype),
+            clock=clock_waves(self._start[day], minute, self._config).to(share.dtype),
         )
 
     def _sums(self, day: Tensor, minute: Tensor, before: int, after: int) -> Tensor:
@@ -140,6 +137,12 @@ class Minutes:
         low = (minute - before).clamp(0, window)
         high = torch.maximum((minute + after + 1).clamp(0, window), low)
         return (self._summed[day, :, :, high] - self._summed[day, :, :, low]).float()
+
+
+def clock_waves(start: Tensor, minute: Tensor, config: AIMConfig) -> Tensor:
+    """Time of the day as two harmonics (n, 4), of minutes (n,) of windows that begin at the slots (n,)."""
+    angle = (start * config.patch_minutes + minute) * (2 * math.pi / config.window_minutes)
+    return torch.stack([wave(k * angle) for k in (1, 2) for wave in (torch.sin, torch.cos)], dim=-1)
 
 
 class Layers(nn.Module):

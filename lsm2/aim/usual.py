@@ -108,6 +108,13 @@ def usual_sums(values: Tensor, visible: Tensor, config: AIMConfig, normaliser: N
     return torch.stack([x.unflatten(-1, (config.slots, -1)).sum(-1) for x in parts], dim=-1)
 
 
+def sums_or_none(sums: Tensor | None, values: Tensor, config: AIMConfig) -> Tensor:
+    """The sums given, or those of people without other days, for windows ``values`` (days, channels,
+    minutes).
+    """
+    return values.new_zeros(*values.shape[:2], config.slots, USUAL_SUMS) if sums is None else sums
+
+
 def usual_day(sums: Tensor, config: AIMConfig, normaliser: Normaliser) -> UsualDay:
     """Levels from sums (days, channels, slots, 3) over a person's other days, slots in the window's order."""
     around = config.usual_patches
