@@ -154,9 +154,9 @@ def reconstruct(
         interval: Level of an interval, above 0 and below 1, such as 0.9: each column is followed by
             ``<column>.lower`` and ``<column>.upper``. Of people like those that the model was calibrated on,
             the bounds hold this share of the hidden minutes; a value that equals a bound counts as held.
-            Where a value was observed, both equal it. Bounds lie in the valid range, hold the fill, and widen
-            with the level and away from the edges of a gap. Of binary channels they bound the probability:
-            how often it comes true in a person's minutes with like answers.
+            Where a value was observed, both equal it. Bounds lie in the valid range, hold the fill, widen
+            with ``interval``, and, for like fills, away from the edges of a gap. Of binary channels they bound
+            the probability: how often it comes true in a person's minutes with like answers.
         summary: ``"day"``: a row for each calendar day instead of minutes: the total (counts, energies) or
             mean (other channels) of observed and filled minutes; with ``interval`` its own calibrated bounds,
             since errors of single minutes partly cancel: minute bounds must not be added up. Columns
@@ -184,7 +184,8 @@ def reconstruct(
     Raises:
         TypeError: ``data`` is no DataFrame.
         ValueError: As for :func:`embed`, or an unknown ``point``, ``grid``, ``max_gap``, ``summary``,
-            ``interval`` or channel; ``return_median`` with ``summary`` or ``n_samples``; ``interval`` or
+            ``interval`` or channel; ``return_median`` with ``summary`` or ``n_samples``;
+            ``point="median"`` with ``n_samples``; ``interval`` or
             ``n_samples`` without a calibration (:func:`calibrate`), or with one of other weights.
 
     Example:

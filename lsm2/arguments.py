@@ -26,7 +26,7 @@ def is_whole(value: object, least: int = 1) -> bool:
 def check_batch_size(batch_size: object) -> None:
     """Refuse what is neither a number of days nor None."""
     if batch_size is not None and not is_whole(batch_size):
-        raise ValueError(f"batch_size={batch_size!r} is a number of days, 1 or more, or None")
+        raise ValueError(f"batch_size={batch_size!r} must be a number of days, 1 or more, or None")
 
 
 def check_uncertainty(interval: object, n_samples: object, seed: object) -> None:
@@ -36,10 +36,10 @@ def check_uncertainty(interval: object, n_samples: object, seed: object) -> None
         or not isinstance(interval, (int, float, np.number))
         or not 0 < interval < 1
     ):
-        raise ValueError(f"interval={interval!r} is a share of values, above 0 and below 1, such as 0.9")
+        raise ValueError(f"interval={interval!r} must be a share of values, above 0 and below 1, such as 0.9")
     for name, value, least in (("n_samples", n_samples, 1), ("seed", seed, 0)):
         if value is not None and not is_whole(value, least):
-            raise ValueError(f"{name}={value!r} is a whole number, {least} or more")
+            raise ValueError(f"{name}={value!r} must be a whole number, {least} or more")
     if interval is not None and n_samples is not None:
         raise ValueError("interval= and n_samples= exclude each other: ask for one, or call twice")
 

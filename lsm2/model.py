@@ -122,7 +122,9 @@ class Model:
         check_events(level, events)
         check_batch_size(batch_size)
         if not 0 <= min_observed <= 1:
-            raise ValueError(f"min_observed={min_observed!r} is a share of observed minutes, from 0 to 1")
+            raise ValueError(
+                f"min_observed={min_observed!r} must be a share of observed minutes, from 0 to 1"
+            )
         days = read_days(
             data,
             self.schema,
@@ -184,6 +186,8 @@ class Model:
         check_uncertainty(interval, n_samples, seed)
         if return_median and (summary is not None or n_samples is not None):
             raise ValueError("return_median= is for minutes: leave out summary= and n_samples=, or it")
+        if point != "mean" and n_samples is not None:
+            raise ValueError(f"n_samples= draws completions, which have no point: leave out point={point!r}")
         if self.head is not None:
             warnings.warn(
                 f"{self.config.name} was fine-tuned for a task, its decoder was not: fill gaps with the "

@@ -247,8 +247,35 @@ def test_doubled_rows_count_once_and_are_counted_in_one_warning() -> None:
 
 def test_rows_of_one_timestamp_with_other_values_are_aggregated() -> None:
     times = minutes(periods=1).repeat(2)
-    days = read_days(pd.DataFrame({"heart_rate": [60.0, 70], "steps": [5, 6]}, index=times), SCHEMA)
+    frame = pd.DataFrame({"heart_rate": [60.0, 70], "steps": [5, 6]}, index=times)
+    with pytest.warns(
+        UserWarning, match=r"2 rows share their timestamp .* \(the first at 2024-03-01 10:00:00\)"
+    ):
+        days = read_days(frame, SCHEMA)
     assert observed(days) == [65] and observed(days, STEPS) == [11]
+
+
+def test_rows_of_several_people_do_not_become_one() -> None:
+    whose = {"heart_rate": [60.0, 70, 80], "subject": ["a", "b", "b"]}
+    frame = pd.DataFrame(whose, index=pd.to_datetime(["2024-03-01 10:00"] * 2 + ["2024-03-01 10:01"]))
+    with (
+        pytest.warns(UserWarning, match="ignored: 'subject'"),
+        pytest.raises(
+            FrameError, match=r"names no participants\. Column 'subject' .* pass participant='subject'"
+        ),
+    ):
+        read_days(frame, SCHEMA)
+    assert observed(read_days(frame, SCHEMA, participant="subject")) == [60, 70, 80]
+    for other in (frame.rename(columns={"subject": "device"}), frame.assign(subject="a")):
+        with pytest.warns(UserWarning) as caught:
+            days = read_days(other, SCHEMA)
+        assert "2 rows share their timestamp" in str(caught[-1].message) and observed(days) == [65, 80]
+
+
+def test_a_channel_in_rows_of_its_own_conflicts_with_none() -> None:
+    times = minutes(periods=2)
+    frame = pd.concat([heart([60.0, 61.0], index=times), pd.DataFrame({"steps": [5, 6]}, index=times)])
+    assert observed(read_days(frame, SCHEMA)) == [60, 61]
 
 
 def test_equal_rows_of_two_people_are_not_doubled() -> None:

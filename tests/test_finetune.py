@@ -119,7 +119,7 @@ def test_what_cannot_be_done_is_refused() -> None:
     model = tiny_model()
     with pytest.raises(ValueError, match="number of the encoder's 2 blocks"):
         lsm2.finetune(model, data, labels, layers=3)
-    with pytest.raises(ValueError, match="epochs=0 is a whole number"):
+    with pytest.raises(ValueError, match="epochs=0 must be a whole number"):
         lsm2.finetune(model, data, labels, epochs=0)
     with pytest.raises(ValueError, match="valid_fraction"):
         lsm2.finetune(model, data, labels, valid_fraction=0.9)

@@ -446,16 +446,17 @@ def test_damaged_files_say_what_to_do(model: Model, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"interval": 0}, "interval=0 is a share"),
-        ({"interval": 1.0}, "interval=1.0 is a share"),
-        ({"interval": 90}, "interval=90 is a share.*such as 0.9"),
-        ({"interval": "0.9"}, "interval='0.9' is a share"),
+        ({"interval": 0}, "interval=0 must be a share"),
+        ({"interval": 1.0}, "interval=1.0 must be a share"),
+        ({"interval": 90}, "interval=90 must be a share.*such as 0.9"),
+        ({"interval": "0.9"}, "interval='0.9' must be a share"),
         ({"interval": float("nan")}, "interval=nan"),
         ({"interval": True}, "interval=True"),
-        ({"n_samples": 0}, "n_samples=0 is a whole number, 1 or more"),
+        ({"n_samples": 0}, "n_samples=0 must be a whole number, 1 or more"),
         ({"n_samples": 1.5}, "n_samples=1.5"),
-        ({"n_samples": 2, "seed": -1}, "seed=-1 is a whole number, 0 or more"),
+        ({"n_samples": 2, "seed": -1}, "seed=-1 must be a whole number, 0 or more"),
         ({"n_samples": 2, "interval": 0.9}, "exclude each other"),
+        ({"n_samples": 2, "point": "median"}, "leave out point='median'"),
         ({"summary": "week"}, "summary='week' is not known; it is one of day"),
     ],
 )

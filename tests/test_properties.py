@@ -294,6 +294,7 @@ def quietly(function: Any, *arguments: Any, **more: Any) -> Any:
             "is in UTC|are in UTC",
             "outside the valid range",
             "doubled",
+            "another of other values",
             "tz= changes nothing",
             "no channel of this model",
             "no observed token",

@@ -472,3 +472,14 @@ def test_the_packages_are_found_by_name() -> None:
     code = "import lsm2; print(lsm2.scale.embed_dataset.__name__, lsm2.sklearn.Embedder.__name__)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert found.split() == ["embed_dataset", "Embedder"]
+
+
+def test_files_without_a_row_give_a_file_without_a_row(model: Path, tmp_path: Path) -> None:
+    frame = lsm2.simulate(participants=1, days=1).reset_index().iloc[:0]
+    frame.to_parquet(tmp_path / "empty.parquet")
+    for method in (lsm2.embed, lsm2.reconstruct):
+        output = tmp_path / f"{method.__name__}.parquet"
+        summary = method(tmp_path / "empty.parquet", model=model, output=output)
+        assert len(summary) == 0 and list(summary.columns) == ["rows", "file", "error"]
+        expected = method(tmp_path / "empty.parquet", model=model)
+        pd.testing.assert_frame_equal(pd.read_parquet(output), expected, check_index_type=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsm2.channels import Schema, listing
+from lsm2.channels import Schema, listing, plain_name
 from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Origin
-from lsm2.days.keys import PARTICIPANT, TIMESTAMP, Keys, read_keys
+from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, Keys, read_keys
 from lsm2.days.values import as_floats, drop_zeros, keep_valid, own_limits, to_canonical
 from lsm2.wording import counted
+
+_NAMES_PEOPLE = re.compile("subject|participant|patient|person|user|people|id$")
 
 
 def read_days(
@@ -33,7 +36,8 @@ def read_days(
     """Read a recording: one participant by a DatetimeIndex, several by a MultiIndex or by columns.
 
     Rows may be unsorted, sparse, finer than a minute (aggregated by each channel's rule) or doubled (rows
-    with the same participant, timestamp and values count once). NaN, None, inf and values outside a channel's
+    with the same participant, timestamp and values count once; of other values, means are taken and counts
+    are added up, with a warning). NaN, None, inf and values outside a channel's
     valid range are missing. The frame is not modified.
 
     Args:
@@ -49,8 +53,8 @@ def read_days(
             nothing was recorded; the way back still returns them as they are.
 
     Raises:
-        FrameError: The frame has no time information, a row without time or participant, or a column without
-            numbers.
+        FrameError: The frame has no time information, a row without time or participant, a column without
+            numbers, or rows of several people and a column that tells them apart but is not named.
         ChannelError: No column, or two columns, hold a channel; a channel or a unit is not known.
 
     >>> times = pd.date_range("2024-03-01 23:58", periods=4, freq="min")
@@ -73,7 +77,7 @@ def read_days(
     read = [_read_column(data, schema, position, label, conversions) for position, label in found.items()]
     minutes = _minutes(keys)
     if minutes is not None:
-        minutes = _drop_doubled(keys, minutes, [column for column, _ in read])
+        minutes = _drop_doubled(keys, minutes, [column for column, _ in read], data[unknown])
         read = [_merge(column, count, schema, minutes) for column, count in read]
     _warn_outside(read)
     columns_read = tuple(column for column, _ in read)
@@ -132,8 +136,10 @@ def _minutes(keys: Keys) -> _Minutes | None:
     return _Minutes(order, opens)
 
 
-def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column]) -> _Minutes:
-    """Leave out rows that repeat another: same person, timestamp and values."""
+def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column], ignored: pd.DataFrame) -> _Minutes:
+    """Leave out rows that repeat another: same person, timestamp and values. Say what becomes of rows of one
+    timestamp with other values, which may be of several people.
+    """
     if minutes.opens.all():
         return minutes
     minute = np.cumsum(minutes.opens) - 1
@@ -145,8 +151,10 @@ def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column]) -> _Minu
     records = {str(i): column.values[suspects] for i, column in enumerate(columns)}
     records |= {"person": keys.person[suspects], "exact": keys.exact[suspects]}
     doubled = np.zeros(len(minute), bool)
-    doubled[suspects] = pd.DataFrame(records).duplicated().to_numpy()
-    if not doubled.any():
+    again = pd.DataFrame(records).duplicated().to_numpy()
+    doubled[suspects] = again
+    _check_conflicts(keys, suspects[~again], columns, ignored)
+    if not again.any():
         return minutes
     warnings.warn(
         f"{counted(int(doubled.sum()), 'row is', 'rows are')} doubled (same participant, timestamp and "
@@ -156,6 +164,42 @@ def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column]) -> _Minu
     )
     kept = ~doubled[minutes.order]
     return _Minutes(minutes.order[kept], np.diff(minute[kept], prepend=-1) > 0)
+
+
+def _check_conflicts(keys: Keys, rows: np.ndarray, columns: list[Column], ignored: pd.DataFrame) -> None:
+    """Warn of rows with one participant, timestamp and channel and several values; refuse those that a column
+    of participants tells apart.
+    """
+    stamps = pd.DataFrame({"person": keys.person[rows], "exact": keys.exact[rows]})
+
+    def conflicting(apart: pd.DataFrame) -> np.ndarray:
+        group = apart.groupby(list(apart), sort=False, dropna=False).ngroup()
+        values = pd.DataFrame({i: ~np.isnan(column.values[rows]) for i, column in enumerate(columns)})
+        return np.asarray((values.groupby(group.to_numpy()).transform("sum") > 1).any(axis=1))
+
+    wrong = conflicting(stamps)
+    if not wrong.any():
+        return
+    first = int(np.flatnonzero(wrong)[0])
+    when = pd.Timestamp(keys.exact[rows[first]], unit=pd.DatetimeIndex([], dtype=keys.dtype).unit)
+    whose = f"participant {keys.participants[keys.person[rows[first]]]!r}, " if keys.keyed else ""
+    said = (
+        f"{counted(int(wrong.sum()), 'row shares its', 'rows share their')} timestamp with another of other "
+        f"values (the first at {whose}{when})"
+    )
+    for label in [] if keys.keyed else ignored.columns:
+        own = ignored[label].iloc[rows].reset_index(drop=True)
+        if _NAMES_PEOPLE.search(plain_name(label)) and not conflicting(stamps.assign(own=own)).any():
+            raise FrameError(
+                f"{said}, and the frame names no participants. Column {label!r} tells them apart: pass "
+                f"participant={label!r}."
+            )
+    warnings.warn(
+        f"{said}: means are taken, and counts are added up. If they are of several people, name the column "
+        "that says so with participant=.",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def _merge(column: Column, outside: int, schema: Schema, minutes: _Minutes) -> tuple[Column, int]:

@@ -233,6 +233,6 @@ def _check(
         if value is None and name == "components":
             continue
         if not is_whole(value, least):
-            raise FrameError(f"{name}={value!r} is a whole number, {least} or more")
+            raise FrameError(f"{name}={value!r} must be a whole number, {least} or more")
     if weight is not None:
         one_of("class_weight", weight, ("balanced",))

@@ -174,7 +174,7 @@ def _dataset(
     one_of("engine", engine, ENGINES)
     one_of("on_error", on_error, ("raise", "warn"))
     if not is_whole(part_days):
-        raise ValueError(f"part_days={part_days!r} is a number of days, 1 or more")
+        raise ValueError(f"part_days={part_days!r} must be a number of days, 1 or more")
     local = engine == "local"
     if gpu and local and device is None:
         device = _gpus()

@@ -110,7 +110,7 @@ def make_crew(workers: int | None, device: str | Sequence[str] | None) -> list[P
         ValueError: ``workers`` is no number of processes, or fewer than the devices.
     """
     if workers is not None and not is_whole(workers):
-        raise ValueError(f"workers={workers!r} is a number of processes, 1 or more")
+        raise ValueError(f"workers={workers!r} must be a number of processes, 1 or more")
     devices = [device] if device is None or isinstance(device, str) else list(device)
     if not devices:
         raise ValueError("device=[] names no device")

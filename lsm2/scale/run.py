@@ -122,6 +122,10 @@ def _to_file(
     store = Store(output.absolute().with_name(f".{output.name}.parts"))
     job, heard = make_job(partition, plan, PART_DAYS, store)
     count = len(plan.parts)
+    if not count:  # files without a row
+        write_table(job.empty, output)
+        warn_once(heard)
+        return summarise([], [])
     with store.held(job_facts(partition, plan, PART_DAYS)):
         try:
             todo = [part for part in plan.parts if not store.is_done(part.number)]

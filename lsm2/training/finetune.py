@@ -172,10 +172,10 @@ def _check(base: Model, options: Options) -> None:
         )
     for name in ("epochs", "patience", "batch_rows", "days_per_row"):
         if getattr(options, name) < 1:
-            raise ValueError(f"{name}={getattr(options, name)!r} is a whole number, 1 or more")
+            raise ValueError(f"{name}={getattr(options, name)!r} must be a whole number, 1 or more")
     if not 0 < options.valid_fraction <= 0.5:
         raise ValueError(
-            f"valid_fraction={options.valid_fraction!r} is a share of the people, at most a half"
+            f"valid_fraction={options.valid_fraction!r} must be a share of the people, at most a half"
         )
     if options.learning_rate <= 0:
         raise ValueError(f"learning_rate={options.learning_rate!r} is a number above 0")
