@@ -155,7 +155,7 @@ def reconstruct(
             ``<column>.lower`` and ``<column>.upper``. Of people like those that the model was calibrated on,
             the bounds hold this share of the hidden minutes; a value that equals a bound counts as held.
             Where a value was observed, both equal it. Bounds lie in the valid range, hold the fill, widen
-            with ``interval``, and, for like fills, away from the edges of a gap. Of binary channels they bound
+            with ``interval`` and, for like fills, away from a gap's edges. Of binary channels they bound
             the probability: how often it comes true in a person's minutes with like answers.
         summary: ``"day"``: a row for each calendar day instead of minutes: the total (counts, energies) or
             mean (other channels) of observed and filled minutes; with ``interval`` its own calibrated bounds,

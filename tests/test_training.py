@@ -188,6 +188,12 @@ def test_a_config_that_cannot_be_is_refused_before_data_are_read(tmp_path: Path)
         ({"network": {"encoder_dim": 24, "encoder_heads": 5}}, "encoder_heads"),
         ({"stream": {"lanes": 8}}, r"batch_windows=6 leaves some of stream.lanes=8 without a window"),
         ({"step": 3}, r"step: no such field; did you mean 'steps'\?"),
+        ({"masks": {"gapz": 1}}, r"masks.gapz: no such field; did you mean 'gaps'\?"),
+        ({"channels": {"hart_rate": {}}}, "channels: 'hart_rate' is no registered channel"),
+        (
+            {"sources": [{"name": "cohort", "file": "a", "fil": "b"}]},
+            r"sources.0.fil: no such field; did you mean 'file'\?$",
+        ),
     ):
         raw = json.loads(config().model_dump_json()) | changes
         (tmp_path / "config.json").write_text(json.dumps(raw))

@@ -11,7 +11,7 @@ from lsm2.aim import AIMConfig, MaskConfig, Normalisation
 from lsm2.aim.usual import MOST_DAYS
 from lsm2.channels import Schema
 from lsm2.channels.names import nearest
-from lsm2.training.sources import Source
+from lsm2.training.sources import SleepLog, Source
 
 
 class ChannelTransform(BaseModel):
@@ -155,13 +155,19 @@ class PretrainConfig(BaseModel):
             )
         return self
 
+    @field_validator("channels")
+    @classmethod
+    def _registered(cls, channels: dict[str, ChannelTransform]) -> dict[str, ChannelTransform]:
+        Schema.from_names(channels)
+        return channels
+
     @model_validator(mode="after")
     def _network_that_can_be(self) -> PretrainConfig:
         any_constants = Normalisation(transform="identity", mean=0.0, std=1.0)
         try:
             self.aim((any_constants,) * len(self.channels))
         except ValidationError as error:
-            raise ValueError(_problems(error, list(AIMConfig.model_fields), "network")) from None
+            raise ValueError(_problems(error, AIMConfig, "network")) from None
         return self
 
     @classmethod
@@ -177,7 +183,7 @@ class PretrainConfig(BaseModel):
         try:
             return cls.model_validate_json(path.read_text())
         except ValidationError as error:
-            problems = _problems(error, list(cls.model_fields))
+            problems = _problems(error, cls)
             raise ValueError(f"{path} is not a valid pretraining config: {problems}") from None
 
     def schema_of_channels(self) -> Schema:
@@ -194,13 +200,28 @@ class PretrainConfig(BaseModel):
         return AIMConfig(normalisation=normalisation, **self.network)
 
 
-def _problems(error: ValidationError, fields: list[str], inside: str = "") -> str:
-    """What is wrong and where, in a line; of ``fields`` the one that a misspelt name may mean."""
-    problems = []
-    for one in error.errors():
+_PARTS: dict[str, type[BaseModel]] = {
+    "channels": ChannelTransform,
+    "sources": Source,
+    "sleep_log": SleepLog,
+    "masks": MaskConfig,
+    "stream": StreamConfig,
+    "contrastive": ContrastiveConfig,
+}
+
+
+def _problems(error: ValidationError, whole: type[BaseModel], inside: str = "") -> str:
+    """What is wrong and where, in a line; of the fields there the one that a misspelt name may mean."""
+    problems, told = [], error.errors()
+    for one in told:
+        if one["type"] == "too_short" and any(
+            other["loc"][: len(one["loc"])] == one["loc"] for other in told if other is not one
+        ):
+            continue  # for what is wrong with its items
         place = ".".join(map(str, [inside, *one["loc"]] if inside else one["loc"]))
         message = one["msg"].removeprefix("Value error, ")
-        if one["type"] == "extra_forbidden" and len(one["loc"]) == 1:
-            message = f"no such field{nearest(str(one['loc'][0]), fields)}"
+        if one["type"] == "extra_forbidden":
+            of = [_PARTS[str(part)] for part in one["loc"][:-1] if part in _PARTS] or [whole]
+            message = f"no such field{nearest(str(one['loc'][-1]), list(of[-1].model_fields))}"
         problems.append(f"{place}: {message}" if place else message)
     return "; ".join(problems)
