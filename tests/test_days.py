@@ -1059,3 +1059,12 @@ def test_the_benchmark_of_frames_runs() -> None:
     first, *table = done.stdout.splitlines()
     results = json.loads(first)["results"]
     assert len(results) == 5 and results[0]["rows"] == 14_400 and "| columns |" in "".join(table)
+
+
+def test_a_misspelt_column_is_told_what_it_might_be() -> None:
+    frame = pd.DataFrame({"hart_rate": [60.0], "steps": [5], "steps_source": ["a"]}, index=minutes(periods=1))
+    with pytest.warns(UserWarning, match=r"\(nearest match: 'hart_rate' might be 'heart_rate'\)"):
+        read_days(frame, SCHEMA)
+    with pytest.warns(UserWarning) as caught:
+        read_days(frame.rename(columns={"hart_rate": "heart_rate"}), SCHEMA)
+    assert "nearest match" not in str(caught[0].message)

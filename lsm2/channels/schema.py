@@ -165,7 +165,7 @@ class Schema(BaseModel):
         if not found:
             raise ChannelError(
                 f"no column holds a channel of this model: the frame has {listing(labels)}; known are "
-                f"{', '.join(self.names)}{self._closest(unknown)}. Name them with "
+                f"{', '.join(self.names)}{self.closest(unknown)}. Name them with "
                 f"columns={{'your column': 'channel'}}."
             )
         return found, unknown
@@ -190,9 +190,14 @@ class Schema(BaseModel):
                 )
         return found
 
-    def _closest(self, labels: Iterable[Any]) -> str:
+    def closest(self, labels: Iterable[Any], taken: Iterable[int] = (), cutoff: float = 0.6) -> str:
+        """Return ` (nearest match: 'hart_rate' might be 'heart_rate')` for the first label that is close to
+        the name of a channel at another position than those taken, or nothing.
+        """
+        taken = set(taken)
+        names = [name for name, position in self._positions.items() if position not in taken]
         for label in labels:
-            close = difflib.get_close_matches(plain_name(label), list(self._positions), n=1, cutoff=0.6)
+            close = difflib.get_close_matches(plain_name(label), names, n=1, cutoff=cutoff)
             if close:
                 return f" (nearest match: {label!r} might be {self.names[self._positions[close[0]]]!r})"
         return ""

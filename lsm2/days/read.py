@@ -70,7 +70,8 @@ def read_days(
     if unknown:
         warnings.warn(
             f"{counted(len(unknown), 'column is', 'columns are')} no channel of this model, ignored: "
-            f"{listing(unknown)}. To use one, map it with columns={{'your column': 'channel'}}.",
+            f"{listing(unknown)}{schema.closest(unknown, found, cutoff=0.8)}. "
+            "To use one, map it with columns={'your column': 'channel'}.",
             UserWarning,
             stacklevel=2,
         )
