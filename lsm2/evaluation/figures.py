@@ -107,7 +107,7 @@ def error_by_minutes(
         text: line for axes in panels for line, text in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=5, frameon=False, fontsize=9
+        handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False, fontsize=9
     )
     figure.supylabel(_TITLES[error], fontsize=10)
     figure.supxlabel(label, fontsize=10)
