@@ -176,7 +176,15 @@ def test_two_runs_do_not_share_a_folder(data: Path, tmp_path: Path) -> None:
     output.mkdir()
     with FileLock(output / ".lock"), pytest.raises(ValueError, match="another process is training there"):
         pretrain(config(), data=data, output=output, progress=False)
+    assert (output / ".lock").exists()
     pretrain(config(), data=data, output=output, progress=False)
+
+
+def test_a_run_that_cannot_begin_leaves_no_folder(data: Path, tmp_path: Path) -> None:
+    wrong = config(sources=({"name": "cohort", "file": "nowhere.parquet"},))
+    with pytest.raises(FileNotFoundError, match=r"nowhere\.parquet"):
+        pretrain(wrong, data=data, output=tmp_path / "run", progress=False)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_config_that_cannot_be_is_refused_before_data_are_read(tmp_path: Path) -> None:

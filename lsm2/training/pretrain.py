@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,13 @@ def _held(output: Path, rank: int) -> Iterator[None]:
     output.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(output / ".lock", timeout=0):
-            yield
+            try:
+                yield
+            finally:
+                if [path.name for path in output.iterdir()] == [".lock"]:  # nothing came of it
+                    with suppress(OSError):  # where open files cannot be removed
+                        (output / ".lock").unlink()
+                        output.rmdir()
     except Timeout:
         raise ValueError(f"{output}: another process is training there; wait for it or end it") from None
 
