@@ -13,7 +13,7 @@ import torch
 import lsm2
 from lsm2.aim.context import minutes_away
 from lsm2.aim.regression import Minutes, others_nearby
-from lsm2.aim.usual import expected_day, usual_sums
+from lsm2.aim.usual import BETWEEN_Z, expected_day, usual_sums
 from lsm2.checkpoint.native import load_checkpoint
 from lsm2.training import pretrain
 from lsm2.training.blending import fit_weights
@@ -109,13 +109,13 @@ def test_a_level_is_judged_by_the_time_it_was_recorded_at() -> None:
         others = evening.roll(-turn, dims=2)
         nothing = torch.zeros_like(others)
         for sums in ((others, nothing), (nothing, others)):
-            found = expected_day(*sums, profile, torch.tensor([turn]), config).features[0, 0]
+            found = expected_day(*sums, profile, torch.tensor([turn]), config)[0, 0]
             night = (20 - turn) % 144
             assert float(found[night, 0]) == -1.0
             assert float(found[night, 1]) == pytest.approx(-1 + 240 / 300, abs=1e-4)  # an hour of doubt
             assert float(found[(130 - turn) % 144, 1]) == pytest.approx(0.5 + 240 / 300, abs=1e-4)
             assert float(found[night, 5]) == pytest.approx(np.log1p(240 / 1440), abs=1e-5)
-        around = expected_day(others, nothing, profile, torch.tensor([turn]), config).level_z[0, 0]
+        around = expected_day(others, nothing, profile, torch.tensor([turn]), config)[0, 0, :, BETWEEN_Z]
         assert float(around[(20 - turn) % 144]) == pytest.approx(-0.2, abs=1e-4)
         assert float(around[(130 - turn) % 144]) == pytest.approx(
             (1.3 + 1.5) / 2, abs=1e-4

@@ -19,6 +19,7 @@ from torch.nn import functional
 from lsm2.aim.config import AIMConfig
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.usual import (
+    BETWEEN_Z,
     EXPECTATION_FEATURES,
     USUAL_FEATURES,
     expected_day,
@@ -54,8 +55,6 @@ class Rows:
     """(n, channels, USUAL_FEATURES) of the usual day."""
     expected: Tensor
     """(n, channels, EXPECTATION_FEATURES) of what train people let expect."""
-    level_z: Tensor
-    """(n, channels) what an answer begins with, network units."""
     clock: Tensor
     """(n, 4) time of the day, as two harmonics."""
 
@@ -126,8 +125,7 @@ class Minutes:
         return Rows(
             channels=torch.cat([means.flatten(2), share], dim=-1),
             usual=self._usual.features[day, :, slot],
-            expected=self._expected.features[day, :, slot],
-            level_z=self._expected.level_z[day, :, slot],
+            expected=self._expected[day, :, slot],
             clock=clock_waves(self._start[day], minute, self._config).to(share.dtype),
         )
 
@@ -219,7 +217,7 @@ class ChannelRegression(nn.Module):
         parts = [(rows.channels * others).flatten(1), rows.usual.flatten(1), rows.clock]
         x = torch.cat([*parts, rows.expected[:, channel]], dim=1)
         shift, rise = cast(Layers, self.channels[channel])(x).float().unbind(1)
-        level = rows.level_z[:, channel]
+        level = rows.expected[:, channel, BETWEEN_Z]
         scale = normaliser.scale[channel]
         if self.outputs[channel] == "binary":
             mean = torch.sigmoid(rise)

@@ -15,8 +15,8 @@ USUAL_SUMS = 3
 """Numbers that :func:`usual_sums` gives for a slot."""
 USUAL_FEATURES = 4
 """Features that a query has of a channel's usual day."""
-EXPECTATION_FEATURES = 6
-"""Features of what train people let expect of a channel."""
+EXPECTATION_FEATURES, BETWEEN_Z = 6, 3
+"""Features of what train people let expect of a channel, and the place of the one an answer begins with."""
 _PRIOR_MINUTES = 60.0
 """Minutes of a channel that a person's level is trusted by half."""
 MOST_DAYS = 8
@@ -39,27 +39,12 @@ class UsualDay:
     """(days, channels, slots, USUAL_FEATURES) both means in network units, and of how much they are."""
 
 
-@dataclass(frozen=True)
-class Expectation:
+def expected_day(others: Tensor, own: Tensor, profile: Tensor, start: Tensor, config: AIMConfig) -> Tensor:
     """What the train people's day, moved to a person's own level, lets expect of each channel.
 
     A mean over a person's other minutes tells the time of the day at which they were recorded as much as the
-    person: an evening's heart rate is none to fill a night with.
-    """
-
-    features: Tensor
-    """(days, channels, slots, EXPECTATION_FEATURES): in network units the train people's day, the same at the
-    person's level, and that between the person's own minutes around this time of other days; the last two
-    also in own units over the channel's scale; and how much the level rests on.
-    """
-    level_z: Tensor
-    """(days, channels, slots) the third of them: what to begin with."""
-
-
-def expected_day(
-    others: Tensor, own: Tensor, profile: Tensor, start: Tensor, config: AIMConfig
-) -> Expectation:
-    """Look at the person's level against train people's at the same times.
+    person: an evening's heart rate is none to fill a night with. So the level is judged against that of train
+    people at the same times.
 
     Args:
         others: (days, channels, slots, 3) sums of :func:`usual_sums` over the person's other days, slots in
@@ -69,6 +54,12 @@ def expected_day(
             channel's scale.
         start: (days,) clock slot at which each window begins.
         config: Dimensions.
+
+    Returns:
+        (days, channels, slots, EXPECTATION_FEATURES): in network units the train people's day; the same at
+        the person's level, in network units and in own units over the channel's scale; between that and the
+        person's own minutes around this time of other days, likewise (the first at BETWEEN_Z); and how much
+        the level rests on.
     """
     slots = config.slots
     turn = (torch.arange(slots, device=start.device) + start[:, None]) % slots  # (days, slots)
@@ -77,16 +68,19 @@ def expected_day(
     count = sums[..., :1].sum(2)
     offset = (sums[..., 1:] - sums[..., :1] * profile).sum(2) / (count + _PRIOR_MINUTES)
     expected = profile + offset[:, :, None]
-    around = 2 * config.usual_patches + 1
-    near = functional.pad(others.movedim(-1, 2).flatten(0, 1), (config.usual_patches,) * 2, mode="circular")
-    near = near.unfold(-1, around, 1).sum(-1).unflatten(0, others.shape[:2]).movedim(2, -1)
-    minutes = around * config.patch_minutes
+    near = sums_around(others, config.usual_patches)
+    minutes = (2 * config.usual_patches + 1) * config.patch_minutes
     between = (near[..., 1:] + minutes * expected) / (near[..., :1] + minutes)  # they count as one more day
     amount = torch.log1p((count / config.window_minutes).clamp_max(MOST_DAYS))
-    features = torch.cat(
-        [profile[..., :1], expected, between, amount[:, :, None].expand_as(profile[..., :1])], dim=-1
-    )
-    return Expectation(features, between[..., 0])
+    known = amount[:, :, None].expand_as(profile[..., :1])
+    return torch.cat([profile[..., :1], expected, between, known], dim=-1)
+
+
+def sums_around(sums: Tensor, reach: int) -> Tensor:
+    """Sums (..., slots, k) that hold those of so many slots on either side too, around the clock."""
+    rows = sums.movedim(-1, -2)
+    padded = functional.pad(rows.flatten(0, -2)[None], (reach, reach), mode="circular")[0]
+    return padded.unfold(-1, 2 * reach + 1, 1).sum(-1).view_as(rows).movedim(-1, -2)
 
 
 def usual_sums(values: Tensor, visible: Tensor, config: AIMConfig, normaliser: Normaliser) -> Tensor:
@@ -119,8 +113,7 @@ def usual_day(sums: Tensor, config: AIMConfig, normaliser: Normaliser) -> UsualD
     """Levels from sums (days, channels, slots, 3) over a person's other days, slots in the window's order."""
     around = config.usual_patches
     by_slot = sums.movedim(-1, 2)  # (days, channels, 3, slots)
-    near = functional.pad(by_slot.flatten(0, 1), (around, around), mode="circular")
-    near = near.unfold(-1, 2 * around + 1, 1).sum(-1).unflatten(0, sums.shape[:2])
+    near = sums_around(sums, around).movedim(-1, 2)
     near = near.where(near[:, :, :1] > 0.5, 0.0)
     every = by_slot.sum(-1, keepdim=True)
     known, known_near = every[:, :, 0] > 0.5, near[:, :, 0] > 0.5

@@ -17,7 +17,7 @@ from lsm2.aim import AIM, artificial_mask
 from lsm2.aim.context import minutes_away
 from lsm2.aim.gap_regression import Surroundings
 from lsm2.aim.regression import ChannelRegression, Minutes, Rows
-from lsm2.aim.usual import USUAL_SUMS, usual_sums
+from lsm2.aim.usual import USUAL_SUMS, sums_around, usual_sums
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch
 from lsm2.training.feed import Drawn, Feed, MemoryFeed
@@ -123,8 +123,7 @@ class ChannelTrainer(_StageTrainer):
             dist.all_reduce(sums)
         every = sums.sum(1, keepdim=True)
         mean = every[..., 1:] / every[..., :1].clamp_min(1)
-        near = functional.pad(sums.movedim(-1, 1), (_PROFILE_SLOTS,) * 2, mode="circular")
-        near = near.unfold(-1, 2 * _PROFILE_SLOTS + 1, 1).sum(-1).movedim(1, -1)
+        near = sums_around(sums, _PROFILE_SLOTS)
         prior = _PROFILE_PRIOR * every[..., :1] / network.slots
         return (near[..., 1:] + prior * mean) / (near[..., :1] + prior).clamp_min(1)
 
