@@ -78,7 +78,7 @@ def read_days(
     read = [_read_column(data, schema, position, label, conversions) for position, label in found.items()]
     minutes = _minutes(keys)
     if minutes is not None:
-        minutes = _drop_doubled(keys, minutes, [column for column, _ in read], data[unknown])
+        minutes = _drop_doubled(keys, minutes, [column for column, _ in read], data, unknown)
         read = [_merge(column, count, schema, minutes) for column, count in read]
     _warn_outside(read)
     columns_read = tuple(column for column, _ in read)
@@ -137,7 +137,9 @@ def _minutes(keys: Keys) -> _Minutes | None:
     return _Minutes(order, opens)
 
 
-def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column], ignored: pd.DataFrame) -> _Minutes:
+def _drop_doubled(
+    keys: Keys, minutes: _Minutes, columns: list[Column], data: pd.DataFrame, ignored: list[Any]
+) -> _Minutes:
     """Leave out rows that repeat another: same person, timestamp and values. Say what becomes of rows of one
     timestamp with other values, which may be of several people.
     """
@@ -154,7 +156,7 @@ def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column], ignored:
     doubled = np.zeros(len(minute), bool)
     again = pd.DataFrame(records).duplicated().to_numpy()
     doubled[suspects] = again
-    _check_conflicts(keys, suspects[~again], columns, ignored)
+    _check_conflicts(keys, suspects[~again], columns, data, ignored)
     if not again.any():
         return minutes
     warnings.warn(
@@ -167,7 +169,9 @@ def _drop_doubled(keys: Keys, minutes: _Minutes, columns: list[Column], ignored:
     return _Minutes(minutes.order[kept], np.diff(minute[kept], prepend=-1) > 0)
 
 
-def _check_conflicts(keys: Keys, rows: np.ndarray, columns: list[Column], ignored: pd.DataFrame) -> None:
+def _check_conflicts(
+    keys: Keys, rows: np.ndarray, columns: list[Column], data: pd.DataFrame, ignored: list[Any]
+) -> None:
     """Warn of rows with one participant, timestamp and channel and several values; refuse those that a column
     of participants tells apart.
     """
@@ -188,9 +192,11 @@ def _check_conflicts(keys: Keys, rows: np.ndarray, columns: list[Column], ignore
         f"{counted(int(wrong.sum()), 'row shares its', 'rows share their')} timestamp with another of other "
         f"values (the first at {whose}{when})"
     )
-    for label in [] if keys.keyed else ignored.columns:
-        own = ignored[label].iloc[rows].reset_index(drop=True)
-        if _NAMES_PEOPLE.search(plain_name(label)) and not conflicting(stamps.assign(own=own)).any():
+    for label in [] if keys.keyed else ignored:
+        if not _NAMES_PEOPLE.search(plain_name(label)):
+            continue
+        own = data[[label]].iloc[rows, 0].astype(str).to_numpy()
+        if not conflicting(stamps.assign(own=own)).any():
             raise FrameError(
                 f"{said}, and the frame names no participants. Column {label!r} tells them apart: pass "
                 f"participant={label!r}."

@@ -178,7 +178,7 @@ def _check(base: Model, options: Options) -> None:
             f"valid_fraction={options.valid_fraction!r} must be a share of the people, at most a half"
         )
     if options.learning_rate <= 0:
-        raise ValueError(f"learning_rate={options.learning_rate!r} is a number above 0")
+        raise ValueError(f"learning_rate={options.learning_rate!r} must be a number above 0")
 
 
 class _Tuner:
