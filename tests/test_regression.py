@@ -122,6 +122,24 @@ def test_a_level_is_judged_by_the_time_it_was_recorded_at() -> None:
         )  # as one more day
 
 
+def test_train_peoples_day_is_drawn_from_days_with_a_clock(data: Path, tmp_path: Path) -> None:
+    """Recordings whose clock is made up are learnt from, but tell nothing of the time of the day."""
+    frame = pd.read_parquet(data / "cohort.parquet")
+    frame["heart_rate"] = np.where(frame["timestamp"].dt.hour < 12, 50.0, 90.0)
+    frame.to_parquet(tmp_path / "cohort.parquet")
+    frame.assign(heart_rate=180.0).to_parquet(tmp_path / "other.parquet")
+    sources = [
+        {"name": "cohort", "file": "cohort.parquet"},
+        {"name": "other", "file": "other.parquet", "clock": False},
+    ]
+    settings = config(sources=sources, network={"channel_regression": 8}, regression_steps=1)
+    network = load_checkpoint(pretrain(settings, data=tmp_path, output=tmp_path / "run", progress=False))[0]
+    day = network.normaliser.denormalise(network.regression.profile[0, :, 0], torch.tensor(0))
+    # the mean of all times counts beside them a little
+    assert torch.allclose(day[4:68], torch.tensor(50.0), atol=4.0)
+    assert torch.allclose(day[76:140], torch.tensor(90.0), atol=4.0)
+
+
 def test_minutes_away() -> None:
     visible = torch.tensor([[False, True, False, False, True, False], [False] * 6])
     away = minutes_away(visible)

@@ -129,6 +129,8 @@ class Batch:
     """(windows, channels, minutes) bool: what may be learnt: seen, and worn where that matters."""
     start: Tensor
     """(windows,) clock slot of the first minute."""
+    clock: Tensor
+    """(windows,) bool: the recording tells it; else it is drawn."""
     usual: Tensor | None = None
     """(windows, channels, slots, 3) sums over other days of the person, where the network sees them."""
 
@@ -143,6 +145,7 @@ class Batch:
             observed=torch.cat([batch.observed for batch in batches]),
             target=torch.cat([batch.target for batch in batches]),
             start=torch.cat([batch.start for batch in batches]),
+            clock=torch.cat([batch.clock for batch in batches]),
             usual=torch.cat(usual) if usual else None,
         )
 
@@ -153,6 +156,7 @@ class Batch:
             observed=self.observed.to(device),
             target=self.target.to(device),
             start=self.start.to(device),
+            clock=self.clock.to(device),
             usual=None if self.usual is None else self.usual.to(device),
         )
 
@@ -218,7 +222,7 @@ class Windows:
         if self.network.usual_day:
             others = self.other_days(rows, generator)
             usual = self.usual(others, offset, seen_unworn, factor)
-        return Batch(batch.values, batch.observed, batch.target, torch.from_numpy(start), usual)
+        return replace(batch, start=torch.from_numpy(start), usual=usual)
 
     def other_days(self, rows: np.ndarray, generator: torch.Generator | None = None) -> list[np.ndarray]:
         """Other days of the same person, without the day after, into which a window may reach.
@@ -298,5 +302,11 @@ class Windows:
         target = recorded & (on[:, None, :] | ~recordings.needs_wear[:, None])
         observed = np.where(seen_unworn[:, None, None], recorded, target)
         seen = np.where(observed, values, 0.0).astype(np.float32)
-        start = torch.from_numpy(np.where(self.clock[rows], offset, 0))
-        return Batch(torch.from_numpy(seen), torch.from_numpy(observed), torch.from_numpy(target), start)
+        clock = self.clock[rows]
+        return Batch(
+            values=torch.from_numpy(seen),
+            observed=torch.from_numpy(observed),
+            target=torch.from_numpy(target),
+            start=torch.from_numpy(np.where(clock, offset, 0)),
+            clock=torch.from_numpy(clock),
+        )

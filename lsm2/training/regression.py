@@ -110,13 +110,14 @@ class ChannelTrainer(_StageTrainer):
         self.learnt.profile.copy_(self._profile())
 
     def _profile(self) -> Tensor:
-        """Means of train people (channels, slots, 2) by the clock."""
+        """Means of train people (channels, slots, 2) by the clock; days without one tell nothing of it."""
         network = self.model.config
         sums = torch.zeros(network.channels, network.slots, USUAL_SUMS, device=self.device)
         for number in range(_PROFILE_BATCHES):
             for drawn in self.feed.draw(self.first_step + number):
                 batch = drawn.batch.to(self.device)
-                own = usual_sums(batch.values, batch.target, network, self.model.normaliser)
+                known = batch.target & batch.clock[:, None, None]
+                own = usual_sums(batch.values, known, network, self.model.normaliser)
                 clock = torch.arange(network.slots, device=self.device) - batch.start[:, None]
                 sums += own[torch.arange(len(own))[:, None], :, clock % network.slots].sum(0).movedim(0, 1)
         if self.world > 1:
