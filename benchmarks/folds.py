@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,7 +40,7 @@ def fold_of_people(
 
 
 def fold_config(
-    config: PretrainConfig, drawn: dict[str, dict[str, int]], fold: int, out: Path, steps: int
+    config: PretrainConfig, drawn: dict[str, dict[str, int]], fold: int, out: Path, changes: dict[str, Any]
 ) -> PretrainConfig:
     """The config of one fold's model: its people are left out of training, and are the valid ones."""
     path = (out / f"splits-{fold}.json").resolve()
@@ -54,7 +55,8 @@ def fold_config(
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(splits))
     name = f"{config.name}-fold{fold}"
-    return config.model_copy(update={"name": name, "splits": str(path), "steps": steps, "valid_every": steps})
+    own = {"name": name, "splits": str(path), "valid_every": changes["steps"]}
+    return config.model_copy(update=changes | own)
 
 
 def main() -> None:
@@ -67,6 +69,9 @@ def main() -> None:
     parser.add_argument("--config", type=Path, default=ROOT / "lsm2" / "training" / "lsm2-small.json")
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=1500, help="of each fold's model")
+    parser.add_argument("--regression-steps", type=int, default=1500, help="of its regressions")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
+    parser.add_argument("--only", type=int, help="pretrain this fold alone, and end")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     config = PretrainConfig.read(options.config)
@@ -74,13 +79,15 @@ def main() -> None:
         raise SystemExit(f"{options.config} names no file of splits")
     options.out.mkdir(parents=True, exist_ok=True)
     drawn = fold_of_people(read_splits(options.data / config.splits), options.folds, options.seed)
-    configs = [fold_config(config, drawn, fold, options.out, options.steps) for fold in range(options.folds)]
+    changes = {name: getattr(options, name) for name in ("steps", "regression_steps", "precision")}
+    configs = [fold_config(config, drawn, fold, options.out, changes) for fold in range(options.folds)]
+    chosen = range(options.folds) if options.only is None else [options.only]
     with processes("cpu") as (rank, _):  # one group for all folds
         runs = [
-            pretrain(own, data=options.data, output=options.out / f"fold{fold}", progress=False)
-            for fold, own in enumerate(configs)
+            pretrain(configs[fold], data=options.data, output=options.out / f"fold{fold}", progress=False)
+            for fold in chosen
         ]
-    if options.ship is None or rank > 0:
+    if options.ship is None or options.only is not None or rank > 0:
         return
     frames = [frame_of_people(own, options.data, "valid") for own in configs]
     folds = [
@@ -92,7 +99,8 @@ def main() -> None:
         pd.concat(frames, ignore_index=True),
         folds=folds,
         description=f"Out-of-fold residuals of {people} train and valid people: {options.folds} models of "
-        f"{options.steps} steps, each asked about people it was not trained on.",
+        f"{options.steps} steps (regressions {options.regression_steps}), each asked about people it was not "
+        "trained on.",
     )
     calibrated.calibrated().save(options.ship)
     print(calibrated.calibrated().summary())

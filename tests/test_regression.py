@@ -247,6 +247,12 @@ def test_both_stages_in_one_run_and_again(data: Path, tmp_path: Path) -> None:
     assert not (stopped / "checkpoint").exists()
     two = pretrain(settings, data=data, output=stopped, progress=False)
     assert load_checkpoint(one)[1].fingerprint == load_checkpoint(two)[1].fingerprint
+    written = (two / "model.safetensors").stat().st_mtime_ns
+    assert pretrain(settings, data=data, output=stopped, progress=False) == two
+    assert (two / "model.safetensors").stat().st_mtime_ns == written  # it is done
+    (two / "config.json").unlink()
+    again = pretrain(settings, data=data, output=stopped, progress=False)
+    assert load_checkpoint(again)[1].fingerprint == load_checkpoint(one)[1].fingerprint
 
 
 def test_initial_of_another_kind(data: Path, first: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lsm2.aim import AIM
-from lsm2.checkpoint.native import CheckpointConfig, save_checkpoint
+from lsm2.checkpoint.native import CONFIG, CheckpointConfig, save_checkpoint
 from lsm2.training.blending import fit_weights, leave_out_unlearnt
 from lsm2.training.config import PretrainConfig
 from lsm2.training.contrastive import ContrastiveTrainer
@@ -121,7 +121,8 @@ def pretrain(
     """Pretrain a network and write it as a checkpoint that :func:`lsm2.load_model` reads.
 
     A run that was stopped goes on where its last state was written, to the same result; Ctrl-C and SIGTERM
-    finish the step and write it, a kill loses up to ``checkpoint_seconds`` of the config. Under ``torchrun``
+    finish the step and write it, a kill loses up to ``checkpoint_seconds`` of the config; one that is done
+    is left as it is. Under ``torchrun``
     each process computes its part of every batch, in micro-batches whose gradients add up; a run may go on
     with more or fewer processes. With ``stream`` in the config, the files are read while training goes on.
 
@@ -189,6 +190,10 @@ def _run(
         load_state(state, trainer.learnt, trainer.average, trainer.optimiser) if resume else None
     ) or {}
     step, spent = int(numbers.get("step", 0)), numbers.get("seconds", 0.0)
+    checkpoint = output / "checkpoint"
+    if numbers.get("finished") and (checkpoint / CONFIG).exists():
+        feed.close()
+        return checkpoint
     if rank == 0:
         _trim_log(log, step)
     bar = tqdm(
@@ -202,6 +207,10 @@ def _run(
 
     def elapsed() -> float:
         return spent + time.monotonic() - began
+
+    def keep(**more: float) -> None:
+        numbers = {"step": step, "seconds": elapsed(), **more}
+        save_state(state, trainer.learnt, trainer.average, trainer.optimiser, numbers)
 
     while step < config.steps:
         losses.append(trainer.step(step))
@@ -234,18 +243,11 @@ def _run(
         if rank == 0 and (
             time.monotonic() - written > config.checkpoint_seconds or out_of_time or step == config.steps
         ):
-            save_state(
-                state,
-                trainer.learnt,
-                trainer.average,
-                trainer.optimiser,
-                {"step": step, "seconds": elapsed()},
-            )
+            keep()
             written = time.monotonic()
         if out_of_time:
             break
     bar.close()
-    checkpoint = output / "checkpoint"
     with trainer.averaged() as averaged, ExitStack() as stages:
         finished = step == config.steps
         for name in lacking if finished else []:
@@ -266,6 +268,8 @@ def _run(
         if rank == 0 and finished:
             card = _card(config, averaged, materials.survey, elapsed(), begun_with)
             save_checkpoint(checkpoint, averaged, card, half=True)
+    if rank == 0 and finished:
+        keep(finished=1)
     feed.close()
     return checkpoint
 
