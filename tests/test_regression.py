@@ -222,6 +222,10 @@ def test_a_second_stage_leaves_the_network_as_it_is(first: Path, second: Path) -
     before, after = load_checkpoint(first)[0].state_dict(), load_checkpoint(second)[0].state_dict()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert any(name.startswith("regression.") and after[name].any() for name in set(after) - set(before))
+    begun = load_checkpoint(second)[1].training["initial"]
+    assert begun["checkpoint"] == load_checkpoint(first)[1].fingerprint
+    assert begun["steps"] == 6
+    assert "people" not in begun  # as of the run that began with it
     frame = lsm2.simulate(participants=1, days=2, seed=1)[["heart_rate", "steps"]]
     embedded = [lsm2.load_model(str(path)).embed(frame).to_numpy() for path in (first, second)]
     assert np.array_equal(*embedded)

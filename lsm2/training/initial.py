@@ -28,6 +28,14 @@ def initial_facts(config: PretrainConfig) -> dict[str, Any]:
     return {"initial": {"checkpoint": fingerprint(network, about), **about.training}}
 
 
+def without_repeated(facts: dict[str, Any], survey: dict[str, Any]) -> dict[str, Any]:
+    """Facts of ``initial`` (and of its own) without those of the recordings, where they were the same."""
+    kept = {name: fact for name, fact in facts.items() if name not in survey or survey[name] != fact}
+    if "initial" in kept:
+        kept["initial"] = without_repeated(kept["initial"], survey | facts)
+    return kept
+
+
 def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str]]:
     """Make the network of a config, and say which of its regressions are to be learnt in the second stage.
 

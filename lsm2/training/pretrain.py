@@ -25,7 +25,7 @@ from lsm2.training.blending import fit_weights, leave_out_unlearnt
 from lsm2.training.config import PretrainConfig
 from lsm2.training.contrastive import ContrastiveTrainer
 from lsm2.training.feed import Feed
-from lsm2.training.initial import first_network, initial_facts
+from lsm2.training.initial import first_network, initial_facts, without_repeated
 from lsm2.training.materials import gather
 from lsm2.training.regression import ChannelTrainer, GapTrainer
 from lsm2.training.state import load_state, save_state
@@ -313,6 +313,7 @@ def _trim_log(log: Path, step: int) -> None:
 def _card(
     config: PretrainConfig, model: AIM, survey: Survey, seconds: float, begun_with: dict[str, Any]
 ) -> CheckpointConfig:
+    facts = survey.facts(config)
     return CheckpointConfig(
         name=config.name,
         licence=config.licence,
@@ -325,7 +326,7 @@ def _card(
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
             **({"regression_steps": config.regression_steps} if model.regressions else {}),
-            **survey.facts(config),
-            **begun_with,
+            **facts,
+            **without_repeated(begun_with, facts),
         },
     )
