@@ -18,6 +18,7 @@ from torch.nn import functional
 from lsm2.aim.config import AIMConfig
 from lsm2.aim.context import interpolate, neighbours
 from lsm2.aim.normalisation import Normaliser
+from lsm2.aim.reading import corrected_count, corrected_logit
 from lsm2.aim.regression import LARGEST_LEVEL, Layers, clock_waves
 from lsm2.aim.usual import USUAL_FEATURES, sums_or_none, usual_day
 
@@ -28,8 +29,6 @@ _UNEVEN = (3, 5)
 _SIDE_FEATURES = 2 * len(_LENGTHS) + 2 * len(_UNEVEN)
 _FEATURES = 2 * (2 + _SIDE_FEATURES) + USUAL_FEATURES + 9
 _DROPOUT = 0.05
-_RISE_SHIFT = 4.0
-_PROBABILITY_MARGIN = 0.002
 SITUATIONS, ONE_SIDED = 3, 2
 """How many :func:`situations` there are, and that of minutes with visible ones on one side at most."""
 USUAL_SHARE, USUAL_MINUTES = 0.5, 40.0
@@ -172,10 +171,9 @@ class GapRegression(nn.Module):
         shift, rise, gain = cast(Layers, self.channels[channel])(x).float().unbind(1)
         scale = normaliser.scale[channel]
         if self.outputs[channel] == "binary":
-            mean = torch.sigmoid(torch.logit(base.clamp(_PROBABILITY_MARGIN, 1 - _PROBABILITY_MARGIN)) + rise)
+            mean = torch.sigmoid(corrected_logit(base, rise))
         elif self.outputs[channel] == "count":
-            least = functional.softplus(rise.new_tensor(-_RISE_SHIFT))
-            mean = base * 2 * torch.sigmoid(gain) + scale * (functional.softplus(rise - _RISE_SHIFT) - least)
+            mean = corrected_count(base, gain, rise, scale)
         else:
             mean = base + scale * rise
         return mean, base_z + shift

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lsm2.aim.blending import Blend
 from lsm2.aim.blocks import Positions, Stack
@@ -17,11 +16,9 @@ from lsm2.aim.gap_regression import GapRegression, Surroundings
 from lsm2.aim.masks import kept_tokens
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded, rounded
-from lsm2.aim.reading import Reading
+from lsm2.aim.reading import Reading, corrected_count, corrected_logit
 from lsm2.aim.regression import ChannelRegression, Minutes
 
-_SOFTPLUS_SHIFT = 4.0
-_PROBABILITY_MARGIN = 0.002
 _REVERSION_MINUTES = 180.0  # to begin with
 _MULTIPLE = 32  # sizes of training batches are rounded up: on CPUs each new shape costs the making of kernels
 
@@ -339,11 +336,8 @@ class AIM(nn.Module):
             base_z = context.base_z[day[:, None], channel[:, None], minute]
         median_z = base_z + shift
         scale = constants.scale[channel]
-        rise = functional.softplus(extra - _SOFTPLUS_SHIFT) - functional.softplus(
-            extra.new_tensor(-_SOFTPLUS_SHIFT)
-        )
-        count = base * 2 * torch.sigmoid(gain) + scale * rise
-        logit = torch.logit(base.clamp(_PROBABILITY_MARGIN, 1 - _PROBABILITY_MARGIN)) + shift
+        count = corrected_count(base, gain, extra, scale)
+        logit = corrected_logit(base, shift)
         probability = torch.sigmoid(logit)
         mean = torch.where(self._count[channel][:, None], count, base + scale * gain)
         median = constants.denormalise(median_z, channel)
