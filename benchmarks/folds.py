@@ -71,7 +71,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500, help="of each fold's model")
     parser.add_argument("--regression-steps", type=int, default=1500, help="of its regressions")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
-    parser.add_argument("--only", type=int, help="pretrain this fold alone, and end")
+    parser.add_argument("--most-days", type=int, default=8, help="of a person in which minutes are hidden")
+    parser.add_argument(
+        "--only", type=int, nargs="+", metavar="FOLD", help="these folds' models and people alone, from 0 on"
+    )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     config = PretrainConfig.read(options.config)
@@ -81,15 +84,15 @@ def main() -> None:
     drawn = fold_of_people(read_splits(options.data / config.splits), options.folds, options.seed)
     changes = {name: getattr(options, name) for name in ("steps", "regression_steps", "precision")}
     configs = [fold_config(config, drawn, fold, options.out, changes) for fold in range(options.folds)]
-    chosen = range(options.folds) if options.only is None else [options.only]
+    chosen = options.only or range(options.folds)
     with processes("cpu") as (rank, _):  # one group for all folds
         runs = [
             pretrain(configs[fold], data=options.data, output=options.out / f"fold{fold}", progress=False)
             for fold in chosen
         ]
-    if options.ship is None or options.only is not None or rank > 0:
+    if options.ship is None or rank > 0:
         return
-    frames = [frame_of_people(own, options.data, "valid") for own in configs]
+    frames = [frame_of_people(configs[fold], options.data, "valid") for fold in chosen]
     folds = [
         (run, frame["participant_id"].unique().tolist()) for run, frame in zip(runs, frames, strict=True)
     ]
@@ -98,9 +101,10 @@ def main() -> None:
         options.ship,
         pd.concat(frames, ignore_index=True),
         folds=folds,
-        description=f"Out-of-fold residuals of {people} train and valid people: {options.folds} models of "
-        f"{options.steps} steps (regressions {options.regression_steps}), each asked about people it was not "
-        "trained on.",
+        most_days=options.most_days,
+        description=f"Out-of-fold residuals of {people} train and valid people: {len(runs)} models of "
+        f"{options.steps} steps (regressions {options.regression_steps}), each asked about a "
+        f"{options.folds}th of the people, on whom it was not trained.",
     )
     calibrated.calibrated().save(options.ship)
     print(calibrated.calibrated().summary())
