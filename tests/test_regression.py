@@ -18,6 +18,7 @@ from lsm2.checkpoint.native import load_checkpoint
 from lsm2.training import pretrain
 from lsm2.training.blending import fit_weights
 from lsm2.training.dataset import load_recordings
+from lsm2.training.initial import without_repeated
 from lsm2.training.trainer import family_groups
 from tests.conftest import tiny_config, tiny_network
 from tests.pretraining import usual_day_config as config
@@ -257,6 +258,15 @@ def test_both_stages_in_one_run_and_again(data: Path, tmp_path: Path) -> None:
     (two / "config.json").unlink()
     again = pretrain(settings, data=data, output=stopped, progress=False)
     assert load_checkpoint(again)[1].fingerprint == load_checkpoint(one)[1].fingerprint
+
+
+def test_what_weights_were_learnt_from_is_said_once() -> None:
+    """Facts of the recordings are left out where they are those of the run that began with the checkpoint."""
+    first = {"checkpoint": "a", "steps": 6, "people": 8, "days": 24}
+    second = {"checkpoint": "b", "steps": 6, "people": 9, "days": 24, "initial": first}
+    said = without_repeated({"initial": second}, {"people": 9, "days": 24})
+    assert said["initial"].pop("initial") == {"checkpoint": "a", "steps": 6, "people": 8}
+    assert said["initial"] == {"checkpoint": "b", "steps": 6}
 
 
 def test_initial_of_another_kind(data: Path, first: Path, tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ def without_repeated(facts: dict[str, Any], survey: dict[str, Any]) -> dict[str,
     """Facts of ``initial`` (and of its own) without those of the recordings, where they were the same."""
     kept = {name: fact for name, fact in facts.items() if name not in survey or survey[name] != fact}
     if "initial" in kept:
-        kept["initial"] = without_repeated(kept["initial"], survey | facts)
+        own = {name: facts.get(name, fact) for name, fact in survey.items()}
+        kept["initial"] = without_repeated(kept["initial"], own)
     return kept
 
 
