@@ -1,6 +1,8 @@
 """Calibrate a checkpoint on people whom no answering model was trained on: one short model for each fold.
 
     torchrun --standalone --nproc-per-node 2 benchmarks/folds.py --data DIR --out DIR --ship FOLDER
+    python benchmarks/folds.py --data DIR --out DIR --only 0  # side by side with other folds, and then
+    python benchmarks/folds.py --data DIR --out DIR --only 0 1 2 --ship FOLDER
 
 Splits the train and valid people of a pretraining config into folds, source by source, pretrains a network on
 the people of the other folds for each (resumable; shorter than the shipped weights), and calibrates the
@@ -102,9 +104,9 @@ def main() -> None:
         pd.concat(frames, ignore_index=True),
         folds=folds,
         most_days=options.most_days,
-        description=f"Out-of-fold residuals of {people} train and valid people: {len(runs)} models of "
-        f"{options.steps} steps (regressions {options.regression_steps}), each asked about a "
-        f"{options.folds}th of the people, on whom it was not trained.",
+        description=f"Out-of-fold residuals of {people} train and valid people: models of {len(runs)} of "
+        f"{options.folds} folds, {options.steps} steps (regressions {options.regression_steps}), each "
+        "asked about people it was not trained on.",
     )
     calibrated.calibrated().save(options.ship)
     print(calibrated.calibrated().summary())
