@@ -19,7 +19,7 @@ from lsm2.training import pretrain
 from lsm2.training.blending import fit_weights
 from lsm2.training.dataset import load_recordings
 from lsm2.training.initial import without_repeated
-from lsm2.training.trainer import family_groups
+from lsm2.training.trainer import Trainer, family_groups
 from tests.conftest import tiny_config, tiny_network
 from tests.pretraining import usual_day_config as config
 
@@ -258,6 +258,20 @@ def test_both_stages_in_one_run_and_again(data: Path, tmp_path: Path) -> None:
     (two / "config.json").unlink()
     again = pretrain(settings, data=data, output=stopped, progress=False)
     assert load_checkpoint(again)[1].fingerprint == load_checkpoint(one)[1].fingerprint
+
+
+def test_what_was_finished_before_a_fresh_start_is_not_taken_for_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load_checkpoint(pretrain(config(), data=data, output=tmp_path, progress=False))[1].fingerprint
+    other = config(seed=1)
+    with monkeypatch.context() as killed:
+        killed.setattr(Trainer, "step", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            pretrain(other, data=data, output=tmp_path, progress=False, resume=False)
+    assert (tmp_path / "checkpoint").exists()
+    after = pretrain(other, data=data, output=tmp_path, progress=False)
+    assert load_checkpoint(after)[1].fingerprint != before
 
 
 def test_what_weights_were_learnt_from_is_said_once() -> None:

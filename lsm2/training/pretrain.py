@@ -28,7 +28,7 @@ from lsm2.training.feed import Feed
 from lsm2.training.initial import first_network, initial_facts, without_repeated
 from lsm2.training.materials import gather
 from lsm2.training.regression import ChannelTrainer, GapTrainer
-from lsm2.training.state import load_state, save_state
+from lsm2.training.state import drop_state, load_state, save_state
 from lsm2.training.survey import Survey
 from lsm2.training.trainer import Trainer, family_groups, learning_rate
 
@@ -122,9 +122,9 @@ def pretrain(
 
     A run that was stopped goes on where its last state was written, to the same result; Ctrl-C and SIGTERM
     finish the step and write it, a kill loses up to ``checkpoint_seconds`` of the config; one that is done
-    is left as it is. Under ``torchrun``
-    each process computes its part of every batch, in micro-batches whose gradients add up; a run may go on
-    with more or fewer processes. With ``stream`` in the config, the files are read while training goes on.
+    is left as it is. Under ``torchrun`` each process computes its part of every batch, in micro-batches whose
+    gradients add up; a run may go on with more or fewer processes. With ``stream`` in the config, the files
+    are read while training goes on.
 
     Args:
         config: A :class:`PretrainConfig`, or the JSON file that holds one.
@@ -179,6 +179,8 @@ def _run(
     begun_with = initial_facts(config)  # now: the checkpoint may be gone by the last step
     materials = gather(config, data, output / "survey.json", rank, world)
     if rank == 0:
+        if not resume:  # it is of the config that is written over
+            drop_state(state)
         (output / "pretrain.json").write_text(config.model_dump_json(indent=2))
     torch.manual_seed(config.seed)
     model, lacking = first_network(config, materials.survey)

@@ -42,6 +42,12 @@ def save_state(
     shutil.rmtree(old, ignore_errors=True)
 
 
+def drop_state(directory: Path) -> None:
+    """Remove the state, so that nothing goes on from it."""
+    for folder in (directory, directory.with_name(directory.name + ".old")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def load_state(
     directory: Path, model: nn.Module, average: dict[str, Tensor], optimiser: torch.optim.Optimizer
 ) -> dict[str, float] | None:
