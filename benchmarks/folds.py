@@ -73,7 +73,6 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1500, help="of each fold's model")
     parser.add_argument("--regression-steps", type=int, default=1500, help="of its regressions")
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
-    parser.add_argument("--most-days", type=int, default=8, help="of a person in which minutes are hidden")
     parser.add_argument(
         "--only", type=int, nargs="+", metavar="FOLD", help="these folds' models and people alone, from 0 on"
     )
@@ -103,7 +102,6 @@ def main() -> None:
         options.ship,
         pd.concat(frames, ignore_index=True),
         folds=folds,
-        most_days=options.most_days,
         description=f"Out-of-fold residuals of {people} train and valid people: models of {len(runs)} of "
         f"{options.folds} folds, {options.steps} steps (regressions {options.regression_steps}), each "
         "asked about people it was not trained on.",
