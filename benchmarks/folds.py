@@ -78,6 +78,9 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    chosen = options.only or range(options.folds)
+    if not set(chosen) <= set(range(options.folds)):
+        parser.error(f"--only: folds are 0 to {options.folds - 1}, given were {options.only}")
     config = PretrainConfig.read(options.config)
     if not config.splits:
         raise SystemExit(f"{options.config} names no file of splits")
@@ -85,7 +88,6 @@ def main() -> None:
     drawn = fold_of_people(read_splits(options.data / config.splits), options.folds, options.seed)
     changes = {name: getattr(options, name) for name in ("steps", "regression_steps", "precision")}
     configs = [fold_config(config, drawn, fold, options.out, changes) for fold in range(options.folds)]
-    chosen = options.only or range(options.folds)
     with processes("cpu") as (rank, _):  # one group for all folds
         runs = [
             pretrain(configs[fold], data=options.data, output=options.out / f"fold{fold}", progress=False)
