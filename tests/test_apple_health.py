@@ -729,6 +729,20 @@ def test_what_stands_before_the_end_of_a_cut_document_can_be_kept(tmp_path: Path
         assert read_apple_health(path, on_error="skip")["heart_rate"].count() > 200
 
 
+def test_a_folder_with_the_zip_and_documents_further_down(tmp_path: Path) -> None:
+    data = document(heart("10:00"))
+    (tmp_path / "zips").mkdir()
+    archive(tmp_path / "zips" / "export.zip", {"apple_health_export/export.xml": data})
+    deep = tmp_path / "deep" / "anna" / "apple_health_export"
+    deep.mkdir(parents=True)
+    (deep / "export.xml").write_bytes(data)
+    frames = [read_apple_health(tmp_path / name) for name in ("zips", "deep")]
+    assert all(frame["heart_rate"].count() == 1 for frame in frames)
+    archive(tmp_path / "zips" / "other.zip", {"apple_health_export/export.xml": data})
+    with pytest.raises(ValueError, match="holds 2 documents"):
+        read_apple_health(tmp_path / "zips")
+
+
 def test_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_apple_health(tmp_path / "export.zip")

@@ -116,6 +116,23 @@ def test_a_first_count_that_cannot_have_grown_so_fast_says_nothing(read: Read) -
     assert {at: value for at, value in observed(frame, "steps").items() if value} == {"10:01": 30.0}
 
 
+def test_a_first_count_was_not_made_before_the_file_began(read: Read) -> None:
+    frame = read(info("2024-03-05 10:00"), walked("10:00", 100), walked("10:10", 110))
+    assert frame["steps"].sum() == 10
+    frame = read(info("2024-03-05 08:00"), walked("08:50", 5000), walked("09:00", 5010))
+    assert frame["steps"].sum() == 10  # 5,000 are too many for the quarter of an hour that they would be of
+
+
+def test_counters_of_two_devices_are_not_mixed(tmp_path: Path, parser: str) -> None:
+    old = fit([info("2024-03-05 10:00"), walked("10:00", 1000), walked("10:10", 1100)], serial=1)
+    worn = [info("2024-03-05 10:00"), walked("10:00", 5000), walked("10:10", 5090), beat("10:05", 60)]
+    later = [info("2024-03-05 12:00"), walked("12:00", 5090), walked("12:10", 5140)]
+    files = {"a.fit": old, "b.fit": fit(worn, serial=2), "c.fit": fit(later, serial=2)}
+    frame = read_garmin(write_folder(tmp_path / "export", files))
+    assert frame["steps"].sum() == 140  # the watch with a heart rate goes first
+    assert frame["steps"].max() == 9
+
+
 def test_counters_begin_anew_at_local_midnight(read: Read) -> None:
     frame = read(
         info("2024-03-05 22:00", offset=1),
@@ -251,3 +268,19 @@ def test_hostile_archives(tmp_path: Path, parser: str) -> None:
     check_hostile_archives(
         read_garmin, {"a.fit": fit([info("2024-03-05 10:00"), beat("10:01", 61)])}, tmp_path
     )
+
+
+def test_the_zip_of_a_whole_account_holds_zips(tmp_path: Path, parser: str) -> None:
+    data = fit([info("2024-03-05 10:00"), walked("10:01", 10)])
+    part = write_zip(tmp_path / "part.zip", {"me_1.fit": data}).read_bytes()
+    files = {"DI_CONNECT/DI-Connect-Uploaded-Files/UploadedFiles_0-_Part1.zip": part, "readme.txt": "x"}
+    whole = write_zip(tmp_path / "account.zip", files)
+    assert read_garmin(whole)["steps"].sum() == 10
+    (tmp_path / "cut.zip").write_bytes(write_zip(tmp_path / "x.zip", {"a/p.zip": part[:-30]}).read_bytes())
+    with pytest.raises(ValueError, match=r"cut.zip, member 'a/p.zip': is no whole zip archive"):
+        read_garmin(tmp_path / "cut.zip")
+    write_zip(
+        tmp_path / "slip.zip", {"p.zip": write_zip(tmp_path / "in.zip", {"../a.fit": data}).read_bytes()}
+    )
+    with pytest.raises(ValueError, match=r"member 'p.zip': member '../a.fit' points outside"):
+        read_garmin(tmp_path / "slip.zip")

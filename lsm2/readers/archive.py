@@ -63,27 +63,32 @@ class Source(io.RawIOBase):
 
 
 @contextmanager
-def open_archive(path: Path) -> Iterator[zipfile.ZipFile]:
+def open_archive(path: Path, name: str | None = None) -> Iterator[zipfile.ZipFile]:
     """Open an archive once neither its size nor the name of any member is suspicious.
+
+    Args:
+        path: Where it lies.
+        name: What messages call it; the path by default.
 
     Raises:
         ReadError: It is no whole zip archive, or is hostile.
     """
+    name = name or str(path)
     try:
         archive = zipfile.ZipFile(path)
     except _DAMAGE as error:
         raise ReadError(
-            f"{path}: is no whole zip archive ({error}). It may be cut short: copy it again, "
+            f"{name}: is no whole zip archive ({error}). It may be cut short: copy it again, "
             "or export it anew."
         ) from error
     with archive:
         entries = archive.infolist()
         if len(entries) > _ENTRIES:
             raise ReadError(
-                f"{path}: {len(entries)} members are more than an export has ({_ENTRIES} at most)."
+                f"{name}: {len(entries)} members are more than an export has ({_ENTRIES} at most)."
             )
         for entry in entries:
-            _check_name(entry.filename, path)
+            _check_name(entry.filename, name)
         yield archive
 
 
@@ -109,11 +114,11 @@ def open_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, name: str) ->
         yield Source(stream, name, damage=_DAMAGE)
 
 
-def _check_name(name: str, path: Path) -> None:
+def _check_name(name: str, archive: str) -> None:
     parts = name.replace("\\", "/").split("/")
     if name.startswith(("/", "\\")) or ".." in parts or (len(parts[0]) == 2 and parts[0].endswith(":")):
         raise ReadError(
-            f"{path}: member {name!r} points outside the archive. A phone writes no such export: do not "
+            f"{archive}: member {name!r} points outside the archive. A phone writes no such export: do not "
             "trust this file."
         )
 

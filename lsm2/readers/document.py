@@ -13,6 +13,7 @@ from lsm2.readers.archive import DamageError, Source, open_archive, open_member
 from lsm2.readers.xml import Prolog, ReadError, read_prolog
 
 _CANDIDATES = 64  # documents looked into before giving up
+_DEPTHS = ("", "*/", "*/*/")  # folders below the one given
 # Folders of an Apple export whose many documents are something else.
 _ELSEWHERE = ("workout-routes", "electrocardiograms", "__macosx")
 
@@ -32,7 +33,8 @@ def open_document(path: Path, root: str) -> Iterator[Document]:
     """Open the document with a given root element, found by content: its name may be localised.
 
     Args:
-        path: A zip, a folder (the document lies in it or one folder below) or the document itself.
+        path: A zip, a folder (the document, or the zip that holds it, lies in it or up to two folders below),
+            or the document itself.
         root: Name of the root element.
 
     Yields:
@@ -66,7 +68,8 @@ def open_document(path: Path, root: str) -> Iterator[Document]:
 
 
 def _in_folder(folder: Path, root: str) -> Path:
-    files = [*folder.glob("*.xml"), *folder.glob("*/*.xml")]
+    """Return the document in a folder, or the zip that holds it."""
+    files = [file for depth in _DEPTHS for file in folder.glob(depth + "*.xml")]
     files = [file for file in files if file.is_file() and file.parent.name.lower() not in _ELSEWHERE]
     files.sort(key=lambda file: (-file.stat().st_size, str(file)))
     found = []
@@ -74,7 +77,15 @@ def _in_folder(folder: Path, root: str) -> Path:
         with file.open("rb") as stream:
             if _root_of(Source(stream, str(file)), str(file)) == root:
                 found.append(file)
+    if not found:
+        found = [zipped for depth in _DEPTHS for zipped in sorted(folder.glob(depth + "*.zip"))]
+        found = [zipped for zipped in found if zipped.is_file() and _holds(zipped, root)]
     return _only(found, str(folder), root)
+
+
+def _holds(zipped: Path, root: str) -> bool:
+    with open_archive(zipped) as archive:
+        return bool(_documents_in(archive, zipped, root))
 
 
 def _only(found: list[Path], where: str, root: str) -> Path:
@@ -91,6 +102,13 @@ def _only(found: list[Path], where: str, root: str) -> Path:
 
 def _in_archive(archive: zipfile.ZipFile, path: Path, root: str) -> zipfile.ZipInfo:
     """Return the member with the root asked for."""
+    found = _documents_in(archive, path, root)
+    chosen = _only([cast(Path, name) for name in found], str(path), root)
+    return found[str(chosen)]
+
+
+def _documents_in(archive: zipfile.ZipFile, path: Path, root: str) -> dict[str, zipfile.ZipInfo]:
+    """Return the members with the root asked for, by name."""
     documents = [entry for entry in archive.infolist() if _may_hold_records(entry)]
     documents.sort(key=lambda entry: (-entry.file_size, entry.filename))
     found: dict[str, zipfile.ZipInfo] = {}
@@ -105,8 +123,7 @@ def _in_archive(archive: zipfile.ZipFile, path: Path, root: str) -> zipfile.ZipI
             damage = damage or error
     if damage and not found:
         raise damage
-    chosen = _only([cast(Path, name) for name in found], str(path), root)
-    return found[str(chosen)]
+    return found
 
 
 def _may_hold_records(entry: zipfile.ZipInfo) -> bool:

@@ -1,4 +1,4 @@
-"""The files of an export, out of a folder, a zip, a folder of zips, or one file alone."""
+"""The files of an export, out of a folder, a zip, a folder or a zip of zips, or one file alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from lsm2.readers.archive import Source, describe_size, open_archive, open_membe
 from lsm2.readers.xml import ReadError
 
 _FILES = 200_000  # of a folder
-_ZIPS = 200  # of a folder; a Takeout of many gigabytes comes in some tens
+_ZIPS = 200  # of a folder or zip; a Takeout of many gigabytes comes in some tens
+_INNER = 1 << 33  # bytes of the zips in a zip, which are unpacked to be read
 _WHOLE = 1 << 29  # bytes of a file that is read whole
 
 
@@ -95,7 +96,7 @@ def open_export(path: Path) -> Iterator[Export]:
     Files that a Mac adds (`__MACOSX`, names with a leading dot) are left out.
 
     Args:
-        path: A folder, with or without zips in it; a zip; or a file.
+        path: A folder, with or without zips in it; a zip, with or without zips in it; or a file.
 
     Raises:
         FileNotFoundError: There is nothing at `path`.
@@ -148,16 +149,33 @@ def _in_folder(folder: Path, stack: ExitStack) -> list[Entry]:
 
 
 def _in_zip(path: Path, prefix: str, stack: ExitStack) -> list[Entry]:
+    """List a zip's files, and those of the zips in it, as Garmin's export has them."""
     archive = stack.enter_context(open_archive(path))
+    entries: list[Entry] = []
+    inner: list[Entry] = []
+    for entry in _members(archive, str(path), prefix):
+        (inner if entry.base.endswith(".zip") else entries).append(entry)
+    if len(inner) > _ZIPS or sum(entry.size for entry in inner) > _INNER:
+        raise ReadError(
+            f"{path}: holds {len(inner)} zips, too many or too large; unpack it, and give the folder."
+        )
+    for entry in inner:
+        copy = stack.enter_context(entry.local())
+        members = stack.enter_context(open_archive(copy, entry.where))
+        entries += _members(members, entry.where, entry.name[: -len(".zip")] + "/")
+    return entries
+
+
+def _members(archive: zipfile.ZipFile, where: str, prefix: str) -> list[Entry]:
     return [
-        _of_member(archive, member, path, prefix)
+        _of_member(archive, member, where, prefix)
         for member in archive.infolist()
         if not member.is_dir() and not any(map(_is_hidden, member.filename.split("/")))
     ]
 
 
-def _of_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path, prefix: str) -> Entry:
-    where = f"{path}, member {member.filename!r}"
+def _of_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, within: str, prefix: str) -> Entry:
+    where = f"{within}, member {member.filename!r}"
     return Entry(
         prefix + member.filename, where, member.file_size, lambda: open_member(archive, member, where)
     )

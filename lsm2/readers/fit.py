@@ -12,8 +12,9 @@ from lsm2.readers.faults import Faults
 
 _MOST = 1 << 25  # bytes of a file; a day of monitoring has some 100,000
 # Of Garmin's public profile: the messages and fields that are read, by number.
-MONITORING, MONITORING_INFO, SPO2, SLEEP, RESPIRATION = 55, 103, 269, 275, 297
+FILE_ID, MONITORING, MONITORING_INFO, SPO2, SLEEP, RESPIRATION = 0, 55, 103, 269, 275, 297
 _FIELDS: dict[int, dict[int, str]] = {
+    FILE_ID: {3: "serial_number"},
     MONITORING: {
         253: "timestamp",
         2: "distance",

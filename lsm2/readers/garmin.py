@@ -13,6 +13,7 @@ import pandas as pd
 from lsm2.readers.assemble import assemble
 from lsm2.readers.export import Entry, open_export
 from lsm2.readers.fit import (
+    FILE_ID,
     MONITORING,
     MONITORING_INFO,
     RESPIRATION,
@@ -49,6 +50,7 @@ _RATES = {
 class _Day:
     """What one file holds: counts as they stood, values, stages."""
 
+    device: int | None = None  # its serial number
     counts: list[tuple[int, str, int, int]] = field(default_factory=list)  # moment, counter, activity, count
     values: dict[str, list[tuple[int, float]]] = field(default_factory=dict)  # by channel: moment, value
     stages: list[tuple[int, int]] = field(default_factory=list)  # moment, level
@@ -72,11 +74,13 @@ def read_garmin(
     Needs a parser of FIT files: `pip install 'lsm2[garmin]'`. Steps, distance and calories are counters that
     grow all day, one per type of activity, and begin anew at local midnight: what was added since the count
     before belongs to the time since then, or to the last quarter of an hour where that is longer ago. The
-    first count of all only says where counting stands, unless so much can have been added since the file
-    began. Short timestamps are completed by the last full one. A heart rate of 0 is none.
+    first count of all only says where counting stands, unless so much can have been added in that time since
+    the file began. Devices are told apart by their serial numbers; of several, the one that records most
+    heart rates goes first, minute by minute, and is completed by the others. Short timestamps are completed
+    by the last full one. A heart rate of 0 is none.
 
     Args:
-        path: A .fit file, or a zip or folder of them, such as that of "Export Your Data".
+        path: A .fit file, or a zip or folder of them, also in zips, as "Export Your Data" has them.
         tz: Zone of the output's clock, which then is tz-aware. None: the local clock that the files tell,
             naive; UTC where they tell none.
         start: First date or moment wanted, on the output's wall clock.
@@ -108,11 +112,15 @@ def read_garmin(
             raise FileNotFoundError(f"{path}: holds no FIT file; give monitoring files of a Garmin device")
         check_parser()
         days = [_read(entry, store) for entry in found]
-    _add_counts(days, store)
+    by_device: dict[int | None, list[_Day]] = {}
     for day in days:
-        for channel, pairs in day.values.items():
-            _add(store, channel, pairs)
-    _add_stages(sorted({pair for day in days for pair in day.stages}), store)
+        by_device.setdefault(day.device, []).append(day)
+    for device, own in by_device.items():
+        source = "garmin" if len(by_device) == 1 else f"garmin {device}"
+        _add_counts(own, store, source)
+        for channel in dict.fromkeys(channel for day in own for channel in day.values):
+            _add(store, channel, [pair for day in own for pair in day.values.get(channel, ())], source)
+        _add_stages(sorted({pair for day in own for pair in day.stages}), store, source)
     return assemble(store, "garmin", facts={"files": len(found)})
 
 
@@ -125,6 +133,10 @@ def _read(entry: Entry, store: Store) -> _Day:
     """Gather what a file holds; messages refer to the full timestamp before them."""
     day, last, activity = _Day(), None, -1
     for number, fields in read_messages(entry, store.faults):
+        if number == FILE_ID:
+            serial = fields.get("serial_number")
+            day.device = serial if isinstance(serial, int) else None
+            continue
         full = fields.get("timestamp")
         if isinstance(full, int):
             last = full
@@ -174,8 +186,8 @@ def _activity(fields: dict[str, Any], last: int) -> int:
     return last
 
 
-def _add_counts(days: list[_Day], store: Store) -> None:
-    """Add what each counter grew by since the count before."""
+def _add_counts(days: list[_Day], store: Store, source: str) -> None:
+    """Add what each counter of a device grew by since the count before."""
     series: dict[tuple[str, int], list[tuple[int, int]]] = {}
     for day in days:
         for moment, counter, activity, count in day.counts:
@@ -190,9 +202,10 @@ def _add_counts(days: list[_Day], store: Store) -> None:
             opened, gain = _growth(before, moment, count, midnights)
             if before is None:
                 opened = max((one for one in begins if one <= moment), default=moment)
-                gain = count if count <= most * max((moment - opened) / 60, 1) else 0
+            opened = max(opened, moment - _REACH)
+            if before is None:
+                gain = count if count <= most * (moment - opened) / 60 else 0
             if gain > 0:
-                opened = max(opened, moment - _REACH)
                 grown.append((opened, moment - opened, gain / per_unit))
             before = (moment, count)
         if grown:
@@ -203,7 +216,7 @@ def _add_counts(days: list[_Day], store: Store) -> None:
                 value.astype(np.float64),
                 place=_place(store, counter),
                 seconds=seconds.astype(np.int64),
-                source="garmin",
+                source=source,
             )
 
 
@@ -221,17 +234,17 @@ def _place(store: Store, what: str) -> Callable[[int], str]:
     return lambda row: f"{store.request.path}, {what} {row}"
 
 
-def _add(store: Store, channel: str, pairs: list[tuple[int, float]]) -> None:
+def _add(store: Store, channel: str, pairs: list[tuple[int, float]], source: str) -> None:
     store.add(
         channel,
         np.array([moment for moment, _ in pairs], np.int64),
         np.array([value for _, value in pairs], np.float64),
         place=_place(store, channel),
-        source="garmin",
+        source=source,
     )
 
 
-def _add_stages(stages: list[tuple[int, int]], store: Store) -> None:
+def _add_stages(stages: list[tuple[int, int]], store: Store, source: str) -> None:
     """Add stages of sleep, each until the next."""
     if not stages:
         return
@@ -247,5 +260,5 @@ def _add_stages(stages: list[tuple[int, int]], store: Store) -> None:
             np.ones(int(some.sum())),
             place=_place(store, "sleep level"),
             seconds=lasting[some],
-            source="garmin",
+            source=source,
         )

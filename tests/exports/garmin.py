@@ -17,11 +17,12 @@ _FORMS = {
     "sint16": (0x83, "h"),
     "uint16": (0x84, "H"),
     "uint32": (0x86, "I"),
+    "uint32z": (0x8C, "I"),
 }
 _FORMS["byte"] = (0x0D, "B")
 # Message and field numbers of Garmin's profile: {message: (number, {field: (number, type)})}.
 PROFILE = {
-    "file_id": (0, {"type": (0, "enum"), "time_created": (4, "uint32")}),
+    "file_id": (0, {"type": (0, "enum"), "serial_number": (3, "uint32z"), "time_created": (4, "uint32")}),
     "monitoring": (
         55,
         {
@@ -65,11 +66,14 @@ def crc(data: bytes) -> int:
     return value
 
 
-def fit(messages: Iterable[Message], *, define_each: bool = True) -> bytes:
+def fit(messages: Iterable[Message], *, define_each: bool = True, serial: int | None = None) -> bytes:
     """A file of messages, each with a definition of its own before it, or with one where the form changes."""
     records = bytearray()
     last = None
-    for name, fields in [("file_id", {"type": 32, "time_created": stamp("2024-03-05 00:00")}), *messages]:
+    named = {"type": 32, "time_created": stamp("2024-03-05 00:00")}
+    if serial is not None:
+        named["serial_number"] = serial
+    for name, fields in [("file_id", named), *messages]:
         number, known = PROFILE[name]
         definition = struct.pack("<BBBHB", 0x40, 0, 0, number, len(fields))
         data = b"\x00"
