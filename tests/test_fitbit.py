@@ -110,6 +110,38 @@ def test_distance_of_the_classic_files_is_in_centimetres(read: Read) -> None:
     assert observed(read(files), "distance")["10:00"] == pytest.approx(65.8)
 
 
+@pytest.mark.parametrize("local", [False, True])
+@pytest.mark.parametrize("new", [False, True])
+def test_calories_are_on_the_clock_that_steps_show(read: Read, local: bool, new: bool) -> None:
+    moments = pd.date_range("2024-03-05", "2024-03-06", freq="min", inclusive="left")
+    walking = (moments.hour == 10) & (moments.minute < 40)  # UTC
+    written = moments + pd.Timedelta("5h30min") if local else moments
+    calories = zip(written.astype(str), np.where(walking, 5.0, 1.2), strict=True)
+    files = {f"{CLASSIC}/calories-2024-03-05.json": stream(*calories)}
+    if new:
+        rows = [f"{moment:%Y-%m-%dT%H:%M:%SZ},90,Watch" for moment in moments[walking]]
+        files[f"{NEW}/steps_2024-03-01.csv"] = new_steps(*rows)
+    else:
+        files[f"{CLASSIC}/steps-2024-03-05.json"] = stream(
+            *zip(moments.astype(str), np.where(walking, 90, 0), strict=True)
+        )
+    frame = read(files, tz="Asia/Kolkata")
+    assert (frame.loc[frame["steps"] > 0, "calories"] == 5.0).all()
+    assert (frame["calories"] == 5.0).sum() == 40
+
+
+def test_takeouts_of_two_people_are_refused(read: Read) -> None:
+    beats = heart(("2024-03-05 10:00:05", 60))
+    files = {
+        f"{who}/Takeout/Fitbit/Your Profile/Profile.csv": f"id,timezone\n{who},UTC\n" for who in ("A", "B")
+    }
+    files["A/Takeout/Fitbit/Global Export Data/heart_rate-2024-03-05.json"] = beats
+    with pytest.raises(ValueError, match="the Takeouts of 2 people"):
+        read(files)
+    again = {name: text.replace("B,", "A,") for name, text in files.items()}
+    assert read(again)["heart_rate"].count() == 1  # one person's, twice
+
+
 def test_zeros_while_nobody_wore_it_are_missing(read: Read) -> None:
     minutes = [f"2024-03-05 {hour:02d}:{minute:02d}:00" for hour in range(10, 16) for minute in range(60)]
     files = {
@@ -318,6 +350,27 @@ def test_missing_is_written_as_minus_one_or_nothing(read: Read) -> None:
         assert observed(read(files), "respiration_rate") == {"10:02": 14.5}
 
 
+def test_live_pace_repeats_steps_and_is_left_out(read: Read) -> None:
+    pace = table(
+        "timestamp,steps,distance millimeters,altitude gain millimeters", "2024-03-05T10:01:00Z,9,6300,0"
+    )
+    steps = new_steps("2024-03-05T10:00:00Z,30,Watch", "2024-03-05T10:01:00Z,40,Watch")
+    frame = read({f"{NEW}/live_pace_2024-03-01.csv": pace, f"{NEW}/steps_2024-03-01.csv": steps})
+    assert {at: value for at, value in observed(frame, "steps").items() if value} == {
+        "10:00": 30.0,
+        "10:01": 40.0,
+    }
+
+
+def test_saturations_that_stand_for_none_are_left_out(read: Read) -> None:
+    rows = ("00,96.0,1.0,true", "01,50.0,1.0,true", "02,93.0,0.1,false")
+    text = table(
+        "timestamp,value,confidence,valid", *(f"2024-03-05T10:{row}".replace(",", ":00Z,", 1) for row in rows)
+    )
+    frame = read({"Oxygen Saturation (SpO2)/Minute SpO2 - 2024-03-05.csv": text})
+    assert observed(frame, "spo2") == {"10:00": 96.0}
+
+
 def test_two_sources_are_not_added(read: Read) -> None:
     beats = [f"2024-03-05T10:{minute:02d}:00Z,60,Fitbit Air" for minute in range(30)]
     files = {
@@ -510,6 +563,12 @@ def test_fitabase_holds_many_people(read: Read) -> None:
     assert of_people(read(files, tz=None, participant="1"), "1")["steps"].sum() == 1
     with pytest.raises(ValueError, match="holds 3 participants"):
         read(files, tz=None, participant="9")
+
+
+def test_an_id_asked_for_as_a_number_is_text_in_the_index(read: Read) -> None:
+    text = table("Id,ActivityMinute,Steps", "7,4/12/2016 7:21:00 AM,12", "8,4/12/2016 7:21:00 AM,9")
+    frame = read({"minuteStepsNarrow_merged.csv": text}, participant=8)
+    assert frame.index.get_level_values(0).unique().tolist() == ["8"]
 
 
 def test_fitabase_in_a_zone(read: Read) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from lsm2.simulation import simulate, simulate_apple_health
 from tests.exports.actigraph import agd
 from tests.exports.empatica import e4
 from tests.exports.files import write_folder, write_zip
-from tests.exports.fitbit import heart, table
+from tests.exports.fitbit import heart, sleep_log, stream, table
 from tests.exports.garmin import fit, info, monitoring
 from tests.exports.health_connect import health_connect
 from tests.exports.samsung import samsung
@@ -87,6 +88,15 @@ def test_tables_under_our_own_names_are_tables_whatever_they_are_called(tmp_path
     output.parent.mkdir(exist_ok=True)
     assert main(["import", "auto", str(path), "-o", str(output)]) == 0
     assert pd.read_parquet(output)["heart_rate"].notna().sum() == alone["heart_rate"].notna().sum()
+
+
+def test_a_takeout_with_sleep_logs_is_fitbits_alone(tmp_path: Path) -> None:
+    log = sleep_log("2024-03-05 23:00", [("light", 3600), ("wake", 600)])
+    files = {
+        "steps-2024-03-05.json": stream(("2024-03-05 10:00", 9)),
+        "sleep-2024-03-05.json": json.dumps([log]),
+    }
+    assert recognise(write_folder(tmp_path / "takeout", files))[0].command == "fitbit"
 
 
 def test_several_formats_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 import lsm2
 from lsm2.readers import read_oura
 from tests.exports.files import Files, check_contract, check_hostile_archives, fuzz, observed, write_folder
+from tests.exports.fitbit import heart, sleep_log
 
 Read = Callable[..., pd.DataFrame]
 
@@ -220,6 +221,17 @@ def test_where_nothing_is(tmp_path: Path) -> None:
         read_oura(tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="holds no answer of Oura's"):
         read_oura(tmp_path)
+
+
+def test_sleep_logs_of_fitbit_are_no_answers(tmp_path: Path) -> None:
+    log = sleep_log("2024-03-05 23:00", [("light", 3600), ("wake", 600)])
+    files = {
+        "heart_rate-2024-03-05.json": heart(("2024-03-05 10:00:05", 60)),
+        "sleep-1.json": json.dumps([log]),
+    }
+    folder = write_folder(tmp_path / "takeout", files)
+    with pytest.raises(FileNotFoundError, match="no answer of Oura's API"):
+        read_oura(folder)
 
 
 def test_attrs_and_the_public_name(read: Read) -> None:

@@ -31,6 +31,7 @@ from lsm2.readers.json import head_of, read_document, read_items
 from lsm2.readers.request import OnError, Request
 from lsm2.readers.rows import header_of, is_plain_table, open_sheet
 from lsm2.readers.store import Store
+from lsm2.readers.xml import ReadError
 
 _STEM = re.compile(r"^([a-z_]+?)(?:[-_ ](?:\d{4}[-_]\d{2}[-_]\d{2}|\d+).*)?\.json$")
 _PMDATA = re.compile(r"(?:^|/)(p\d{2})/fitbit/")
@@ -86,7 +87,7 @@ def read_fitbit(
     Raises:
         FileNotFoundError: There is nothing at `path`, or no file of Fitbit's.
         ValueError: A record is malformed (the message names file and line or item), an archive is damaged or
-            hostile, or an argument is not understood.
+            hostile, profiles are of several people, or an argument is not understood.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -107,6 +108,7 @@ def read_fitbit(
                 "heart_rate_2024-01-01.csv, ...) nor intraday answers of the Web API, nor Fitabase's "
                 "(minuteStepsNarrow_merged.csv, ...)"
             )
+        _check_one_person(path, export)
         if request.zone is None:
             zone = _profile_zone(export)
             if zone is not None and any(kind not in ("fitabase", "web") for kind, _ in found):
@@ -121,9 +123,12 @@ def read_fitbit(
 
 
 def recognised(export: Export) -> list[tuple[str, Entry]]:
-    """Return the files that are read, and of which kind each is, new ones before their classic twins."""
+    """Return the files that are read, and of which kind each is, new ones before their classic twins.
+
+    Calories come after steps, which tell their clock.
+    """
     found = [(kind, entry) for entry in export.entries if (kind := _kind(entry))]
-    return sorted(found, key=lambda pair: _ORDER.index(pair[0]))
+    return sorted(found, key=lambda pair: (_ORDER.index(pair[0]), pair[1].base.startswith("calories")))
 
 
 def _kind(entry: Entry) -> str | None:
@@ -212,17 +217,37 @@ def _person(entry: Entry) -> str | None:
     return match.group(1) if match else None
 
 
+def _check_one_person(path: Any, export: Export) -> None:
+    """Refuse profiles of several people: nothing else in Takeout tells them apart."""
+    owners = {cell for entry in export.named("profile.csv") if (cell := _profile(entry, "id"))}
+    if len(owners) > 1:
+        raise ReadError(
+            f"{path}: holds the Takeouts of {len(owners)} people, and would make one recording of them; give "
+            "one person's at a time."
+        )
+
+
 def _profile_zone(export: Export) -> str | None:
     """Return the time zone in Takeout's profile, if there is one."""
     for entry in export.named("profile.csv"):
-        names = list(map(plain_name, header_of(entry)))
-        if "timezone" not in names:
+        zone = _profile(entry, "timezone")
+        if zone is None:
             continue
         try:
-            with open_sheet(entry, Request.of("", None, None, None, None, "skip").faults) as sheet:
-                for piece in sheet.pieces():
-                    zone = piece[sheet.column("timezone") or ""][0].strip()
-                    return str(as_zone(zone)) if zone else None
+            return str(as_zone(zone)) if zone else None
         except ValueError:
             return None
+    return None
+
+
+def _profile(entry: Entry, column: str) -> str | None:
+    """Return a cell of Takeout's profile, which has one row; None where there is no such column."""
+    if column not in map(plain_name, header_of(entry)):
+        return None
+    try:
+        with open_sheet(entry, Request.of("", None, None, None, None, "skip").faults) as sheet:
+            for piece in sheet.pieces():
+                return piece[sheet.column(column) or ""][0].strip()
+    except ValueError:
+        pass
     return None

@@ -17,7 +17,7 @@ from lsm2.readers.export import Entry
 from lsm2.readers.json import read_items
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED
 from lsm2.readers.rows import Piece, open_sheet
-from lsm2.readers.store import Store, Zeros
+from lsm2.readers.store import Store, Zeros, to_absolute
 
 # Of the classic files: channel and unit of the values, which are texts.
 STREAMS = {
@@ -28,6 +28,7 @@ STREAMS = {
 }
 _CLOCKS = ("%m/%d/%y %H:%M:%S", "%m/%d/%Y %H:%M:%S")
 _BATCH = 1 << 14
+_TELLING = 30  # minutes with steps that tell on which clock calories are
 
 # Of the new files, by the name of a value's column: channel and unit.
 _COLUMNS = {
@@ -43,9 +44,10 @@ _COLUMNS = {
     "breathsperminute": ("respiration_rate", None),
 }
 _SUMS = ("steps", "calories", "distance", "floors")
-# Names of files with the same columns that hold values of days, nights or zones.
+_FLOOR = 50.0  # what stands for a saturation too low, or too poorly measured, to be told
+# Names of files with the same columns that hold values of days, nights or zones, or what others hold too.
 _NOT_MINUTES = re.compile(
-    r"^(daily|resting|weekly|time_in|demographic|hourly)|summary|_in_heart_rate_zone|histogram"
+    r"^(daily|resting|weekly|time_in|demographic|hourly|live_pace)|summary|_in_heart_rate_zone|histogram"
 )
 _CALLED = re.compile(
     r"^(heart_rate|steps|calories|distance|floors)_\d{4}-\d{2}-\d{2}\.csv$"
@@ -64,6 +66,8 @@ class Covered:
     days: dict[str, set[int]] = field(default_factory=dict)  # by channel, since 1970 in UTC
     asleep: set[int] = field(default_factory=set)  # hours since 1970, on the local clock
     left_out: Counter[str] = field(default_factory=Counter)  # records of twins
+    moving: list[np.ndarray] = field(default_factory=list)  # minutes since 1970 in UTC that have steps
+    calories_local: bool = False  # whether the classic file of calories before was on the local clock
 
     def add(self, channel: str, seconds: np.ndarray) -> None:
         """Note the days of some records."""
@@ -80,6 +84,9 @@ class Covered:
 def read_stream(entry: Entry, kind: str, store: Store, covered: Covered, person: Any) -> int:
     """Read a classic file: `[{"dateTime": "01/31/21 05:00:08", "value": "12"}, ...]`, in UTC.
 
+    Calories are on the local clock in some exports: there they are taken to be where more was burnt in the
+    minutes that have steps, so read steps before.
+
     Args:
         entry: The file.
         kind: heart_rate, steps, calories or distance.
@@ -92,7 +99,11 @@ def read_stream(entry: Entry, kind: str, store: Store, covered: Covered, person:
     """
     channel, unit = STREAMS[kind]
     unsure = 0
-    for first, batch in _batches(read_items(entry, store.faults)):
+    batches: Any = _batches(read_items(entry, store.faults))
+    if kind == "calories" and store.request.zone is not None and covered.moving:
+        batches = list(batches)
+        covered.calories_local = _on_local_clock(batches, covered, store.request.zone)
+    for first, batch in batches:
 
         def place(row: int, first: int = first) -> str:
             return f"{entry.where}, item {first + row}"
@@ -117,10 +128,17 @@ def read_stream(entry: Entry, kind: str, store: Store, covered: Covered, person:
         numbers = read_numbers(values)
         store.check_numbers(numbers.bad & ~malformed, values, place)
         kept &= ~malformed & ~times.bad & ~numbers.bad
-        kept &= ~covered.twins(channel, np.where(kept, times.seconds, -1))
+        moment = times.seconds
+        if kind == "calories" and covered.calories_local:
+            moment, shown = to_absolute(moment, store.request.zone)
+            store.never += int(np.count_nonzero(kept & ~shown))
+            kept &= shown
+        if kind == "steps":
+            covered.moving.append(moment[kept & (numbers.value > 0)] // 60)
+        kept &= ~covered.twins(channel, np.where(kept, moment, -1))
         store.add(
             channel,
-            times.seconds,
+            moment,
             numbers.value,
             place=place,
             bad=~kept,
@@ -131,6 +149,23 @@ def read_stream(entry: Entry, kind: str, store: Store, covered: Covered, person:
             zeros="written" if channel in _SUMS else "absent",
         )
     return unsure
+
+
+def _on_local_clock(batches: list[tuple[int, list[Any]]], covered: Covered, zone: Any) -> bool:
+    """Say whether a file of calories is on the local clock: more is burnt in the minutes that have steps."""
+    items = [item for _, batch in batches for item in batch if isinstance(item, dict)]
+    times = _moments([item.get("dateTime") for item in items])
+    value = read_numbers([item.get("value") for item in items]).value
+    known = ~times.bad & ~np.isnan(value)
+    seconds, value = times.seconds[known], value[known]
+    moving = np.unique(np.concatenate(covered.moving))
+    more = []
+    for moment in (seconds, to_absolute(seconds, zone)[0]):
+        walked = np.isin(moment // 60, moving)
+        if np.count_nonzero(walked) < _TELLING:
+            return covered.calories_local
+        more.append(float(value[walked].mean() - value.mean()))
+    return more[1] > 2 * max(more[0], 0.0)
 
 
 def _moments(stamps: list[Any]) -> Times:
@@ -167,10 +202,13 @@ def is_stages(header: tuple[str, ...]) -> bool:
 
 
 def read_minutes(entry: Entry, store: Store, covered: Covered, person: Any) -> None:
-    """Read a new file: `timestamp,beats per minute,data source`, in UTC; temperatures are in local time."""
+    """Read a new file: `timestamp,beats per minute,data source`, in UTC; temperatures are in local time.
+
+    Saturations of 50 %, which stand for none, and those said not to be valid are left out.
+    """
     with open_sheet(entry, store.faults) as sheet:
         time = sheet.column("timestamp", "recorded_time")
-        by = sheet.column("data source")
+        by, valid = sheet.column("data source"), sheet.column("valid")
         columns = {
             label: _COLUMNS[plain_name(label)] for label in sheet.header if plain_name(label) in _COLUMNS
         }
@@ -181,12 +219,19 @@ def read_minutes(entry: Entry, store: Store, covered: Covered, person: Any) -> N
         for piece in sheet.pieces():
             times = read_iso(piece[time or ""])
             store.check_times(times, piece[time or ""], piece.place)
+            doubtful = np.zeros(len(piece), bool)
+            if valid is not None:
+                doubtful = np.array([cell.strip().casefold() == "false" for cell in piece[valid]], bool)
             for label, (channel, unit) in columns.items():
                 numbers = read_numbers(piece[label])
                 store.check_numbers(numbers.bad, piece[label], piece.place, label)
                 value = np.where(numbers.value == -1, np.nan, numbers.value)  # -1.0 is Fitbit's "none"
+                if channel == "spo2":
+                    value = np.where((value == _FLOOR) | doubtful, np.nan, value)
                 kept = ~times.bad & ~numbers.bad
                 covered.add(channel, times.seconds[kept & ~np.isnan(value)])
+                if channel == "steps":
+                    covered.moving.append(times.seconds[kept & (value > 0)] // 60)
                 for source, some in _sources(piece, by):
                     for clock, rows in times.clocks():
                         store.add(

@@ -18,6 +18,7 @@ from lsm2.readers.request import OnError, Request
 from lsm2.readers.store import Store
 
 _SIGNS = ('"bpm"', '"met"', '"class_5_min"', '"sleep_phase_5_min"', '"bedtime_start"')
+_FITBIT = ('"confidence"', "activities-", '"dateOfSleep"', '"logId"')  # signs of Fitbit's answers
 _STAGES = {"1": ASLEEP, "2": ASLEEP, "3": ASLEEP, "4": AWAKE}  # deep, light, REM, awake
 _CLASS = 300  # seconds of a digit
 _OFF = 0.1  # METs that are written while nobody wears the ring
@@ -86,7 +87,7 @@ def read_oura(
 def recognised(entry: Entry) -> bool:
     """Say whether a document is an answer that is read, by what it begins with or is called."""
     head = head_of(entry)
-    if '"confidence"' in head or "activities-" in head:  # Fitbit's
+    if any(sign in head for sign in _FITBIT):
         return False
     called = entry.base.startswith(("heartrate", "heart_rate", "daily_activity", "sleep"))
     return any(sign in head for sign in _SIGNS) or ('"data"' in head and called)
