@@ -45,6 +45,26 @@ def of_person(frame: pd.DataFrame, who: str = "1-1-001") -> pd.DataFrame:
 # --- E4 ---
 
 
+def test_samples_out_of_range_do_not_count_in_a_mean(tmp_path: Path) -> None:
+    path = write_folder(tmp_path / "e4", {"HR.csv": e4("2024-03-05 10:00:00", 1, *[60] * 30, *[0] * 30)})
+    with pytest.warns(UserWarning, match="heart_rate"):
+        frame = read_empatica(path, tz="UTC")
+    assert observed(frame, "heart_rate") == {"10:00": 60.0}
+    assert frame.attrs["out_of_range"] == 30
+
+
+def test_sessions_of_the_same_time_are_warned_of(tmp_path: Path) -> None:
+    one, other = (e4("2024-03-05 10:00:00", 1, *[value] * 180) for value in (60, 80))
+    path = write_folder(tmp_path / "study", {"S01/HR.csv": one, "S02/HR.csv": other})
+    with pytest.warns(UserWarning, match=r"'S01' and 'S02' are of the same time"):
+        read_empatica(path, tz="UTC")
+    later = e4("2024-03-05 10:03:00", 1, *[80] * 180)
+    path = write_folder(tmp_path / "days", {"S01/HR.csv": one, "S02/HR.csv": later})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read_empatica(path, tz="UTC")["heart_rate"].count() == 6
+
+
 def test_rates_and_starts_stand_in_the_first_rows(read: Read) -> None:
     files = {
         "HR.csv": e4("2024-03-05 10:00:10", 1, *[60] * 50, *[70] * 60),

@@ -71,6 +71,27 @@ def test_the_app_that_covers_most_minutes_counts(read: Read) -> None:
     assert frame.attrs["apps"] == 2
 
 
+def test_another_app_answers_on_days_far_from_those_of_the_first(read: Read) -> None:
+    old = [(1, f"2024-03-05 10:{m:02d}", f"2024-03-05 10:{m + 1:02d}", 10) for m in range(30)]
+    new = [(2, f"2024-03-{day:02d} 10:00", f"2024-03-{day:02d} 10:01", 7) for day in (5, 6, 9)]
+    frame = read(steps=[*old, *new], zone=0)
+    by_day = frame["steps"].groupby(frame.index.normalize()).sum()
+    assert by_day[by_day > 0].to_dict() == {pd.Timestamp("2024-03-05"): 300, pd.Timestamp("2024-03-09"): 7}
+
+
+def test_amounts_of_whole_days_tell_of_no_minutes(read: Read) -> None:
+    whole = [(1, "2024-03-05 00:00", "2024-03-06 00:00", 5000)]
+    frame = read(steps=[*whole, (2, "2024-03-05 10:00", "2024-03-05 10:05", 250)], zone=0)
+    assert frame["steps"].sum() == 250
+    assert read(steps=whole, zone=0)["steps"].sum() == pytest.approx(5000)  # alone, they are what there is
+
+
+def test_total_energy_is_never_made_zero(read: Read) -> None:
+    records = [(1, "2024-03-05 10:00", "2024-03-05 10:10", 12_000.0)]
+    found = observed(read(calories=records, beats=[(1, "2024-03-05 10:12", 60)], zone=0), "calories")
+    assert found == {f"10:{minute:02d}": pytest.approx(1.2) for minute in range(10)}
+
+
 def test_coverage_counts_overlapping_records_once(read: Read) -> None:
     many = [(1, "2024-03-05 10:00", "2024-03-05 10:10", count) for count in (1, 2, 3, 4)]
     frame = read(steps=[*many, (2, "2024-03-05 12:00", "2024-03-05 12:30", 300)], zone=0)

@@ -25,6 +25,7 @@ from lsm2.readers.timestamps import wall_minutes
 from lsm2.wording import counted
 
 _NAMES = tuple(CHANNELS)
+_TELLING = 3 * 3600  # seconds; an amount of longer says little of its minutes
 
 
 @dataclass
@@ -55,7 +56,8 @@ def assemble(
     Args:
         store: The records.
         source: The format, for `.attrs`.
-        best: Whether to keep, of each kind of record, only the source that covers most minutes.
+        best: Whether to keep, of each kind of record, only the source that covers most minutes, and others
+            only where it has nothing within a day.
         told: Whether states come as 0 and 1 of each minute, not as stretches of time.
         notes: Further warnings.
         facts: Further plain facts for `.attrs`.
@@ -118,7 +120,7 @@ def _chosen(store: Store) -> list[tuple[Any, Person]]:
         return list(people.items())
     same = [key for key in people if key is not None and str(key) == str(wanted)]
     if same:
-        return [(wanted, people[same[0]])]
+        return [(same[0], people[same[0]])]
     if len(people) == 1:
         return [(wanted, one) for one in people.values()]
     raise ValueError(
@@ -183,18 +185,40 @@ def _on_timeline(samples: Samples, timeline: Timeline) -> Samples:
 
 
 def _best(streams: dict[str, list[Samples]]) -> dict[str, list[Samples]]:
-    """Keep, of each kind of record, the source that covers most minutes."""
-    kept = {}
+    """Keep, of each kind of record, one source: the one that covers most minutes.
+
+    Where it has nothing for days (another watch, another app), the next best one answers.
+    """
+    kept: dict[str, list[Samples]] = {}
     for kind in dict.fromkeys(map(_kind, streams)):
+        own = {channel: some for channel, some in streams.items() if _kind(channel) == kind}
         covered: Counter[int] = Counter()
-        for channel, some in streams.items():
-            for one in some if _kind(channel) == kind else ():
-                covered[one.source] += _minutes(one)
-        winner = max(covered, key=lambda source: (covered[source], -source))
-        for channel, some in streams.items():
-            if _kind(channel) == kind:
-                kept[channel] = [one for one in some if one.source == winner]
-    return {channel: some for channel, some in kept.items() if some}
+        for channel, some in own.items():
+            for one in some:
+                covered[one.source] += _minutes(one, channel)
+        taken = np.zeros(0, np.int64)
+        for source in sorted(covered, key=lambda source: (-covered[source], source)):
+            told = [np.zeros(0, np.int64)]
+            for channel, some in own.items():
+                for one in (_beside(one, taken) for one in some if one.source == source):
+                    if len(one):
+                        kept.setdefault(channel, []).append(one)
+                        told += _days(one)
+            days = np.concatenate(told)
+            taken = np.unique(np.concatenate([taken, days - 1, days, days + 1]))
+    return kept
+
+
+def _days(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
+    """Return the days since 1970 on which samples begin and end."""
+    start = samples.start.astype(np.int64)
+    return start // 86_400, (start + np.maximum(samples.seconds, 1) - 1) // 86_400
+
+
+def _beside(samples: Samples, taken: np.ndarray) -> Samples:
+    """Return the samples that touch none of some days."""
+    free = ~np.isin(_days(samples), taken).any(axis=0)
+    return Samples(samples.source, samples.start[free], samples.seconds[free], samples.value[free])
 
 
 def _kind(channel: str) -> str:
@@ -203,8 +227,11 @@ def _kind(channel: str) -> str:
     return WORKOUT if channel.startswith(WORKOUT) else channel
 
 
-def _minutes(samples: Samples) -> int:
-    """Return how many minutes samples cover, those that overlap once."""
+def _minutes(samples: Samples, channel: str) -> int:
+    """Return how many minutes samples tell of, overlaps once; an amount of many hours tells of none."""
+    if channel in CHANNELS and CHANNELS[channel].aggregation == "sum":
+        brief = samples.seconds <= _TELLING
+        samples = Samples(samples.source, samples.start[brief], samples.seconds[brief], samples.value[brief])
     lasting = samples.united()
     brief = np.unique(samples.start[samples.seconds == 0] // 60)
     return int(lasting.seconds.sum(dtype=np.int64) // 60) + len(brief)

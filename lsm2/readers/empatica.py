@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsm2.channels import plain_name
+from lsm2.channels import CHANNELS, plain_name
 from lsm2.readers.assemble import assemble
 from lsm2.readers.cells import read_epoch, read_iso, read_numbers
 from lsm2.readers.export import Entry, Export, open_export
@@ -123,18 +123,18 @@ def read_empatica(
                 "E4, nor digital biomarkers per minute of an EmbracePlus"
             )
         store = Store(request)
+        spans: list[tuple[int, int, str]] = []
         for kind, entry in found:
             if kind == "e4":
-                _read_e4(entry, store)
+                spans += _read_e4(entry, store)
             elif kind == "broken":
                 store.faults.refuse(entry.where, "an unknown header", "its header is not known", whole=True)
         off = _off(export, found, store)
         for kind, entry in found:
             if kind == "minutes":
                 _read_minutes(entry, store, off)
-    return assemble(
-        store, "empatica", facts={"files": len(found), "formats": sorted({one for one, _ in found})}
-    )
+    facts = {"files": len(found), "formats": sorted({one for one, _ in found})}
+    return assemble(store, "empatica", notes=_overlaps(str(path), spans), facts=facts)
 
 
 def recognised(export: Export) -> list[tuple[str, Entry]]:
@@ -156,8 +156,11 @@ def recognised(export: Export) -> list[tuple[str, Entry]]:
     return found
 
 
-def _read_e4(entry: Entry, store: Store) -> None:
-    """Read a signal: its start (UTC) and rate stand in the first two rows."""
+def _read_e4(entry: Entry, store: Store) -> list[tuple[int, int, str]]:
+    """Read a signal, and return its first minute, its last, and its folder; none of a signal without samples.
+
+    Its start (UTC) and rate stand in the first two rows.
+    """
     channel = _E4[entry.base]
     folder = "/".join(entry.folders)
     sums, origin, rate, before = None, 0.0, 0.0, 0
@@ -165,37 +168,59 @@ def _read_e4(entry: Entry, store: Store) -> None:
         columns = sheet.header[:3] if channel == "watch_acceleration" else sheet.header[:1]
         if channel == "watch_acceleration" and len(columns) < 3:
             store.faults.refuse(entry.where, "a table without a header", "has not three columns", whole=True)
-            return
+            return []
         for piece in sheet.pieces():
             numbers = [read_numbers(piece[column]) for column in columns]
             skip = 0
             if sums is None:
                 if len(piece) < 2:
-                    return
+                    return []
                 origin, rate = float(numbers[0].value[0]), float(numbers[0].value[1])
                 if not (0 < rate <= _FASTEST and 31_536_000 <= origin < 2_524_608_000):
                     detail = f"its first rows, {piece['0'][0]!r} and {piece['0'][1]!r}, are no start and rate"
                     store.faults.refuse(entry.where, "a time that is none", detail, whole=True)
-                    return
+                    return []
                 sums = _Sums(int(origin) // 60, *(np.zeros(1) for _ in range(3)))
                 skip = 2
             for column, one in zip(columns, numbers, strict=True):
                 store.check_numbers(one.bad, piece[column], piece.place)
-            value = _value(channel, [one.value[skip:] for one in numbers])
+            value = _value(channel, [one.value[skip:] for one in numbers], store)
             if len(value):
                 seconds = np.floor(origin + (before + np.arange(len(value))) / rate)
                 sums.add(seconds, value)
                 before += len(value)
-    if sums is not None and before:
-        _add_sums(sums, channel, entry, folder, store)
+    if sums is None or not before:
+        return []
+    _add_sums(sums, channel, entry, folder, store)
+    return [(sums.first, sums.first + len(sums.count) - 1, folder)]
 
 
-def _value(channel: str, columns: list[np.ndarray]) -> np.ndarray:
+def _overlaps(path: str, spans: list[tuple[int, int, str]]) -> list[str]:
+    """Say which sessions are of the same time, as those of several people are."""
+    last: tuple[int, str] | None = None
+    for first, end, folder in sorted(spans):
+        if last is not None and folder != last[1] and first < last[0]:
+            return [
+                f"{path}: the sessions in {last[1] or 'it'!r} and {folder!r} are of the same time, and of "
+                "minutes that are in both only one counts. If they are of several people, or of both wrists, "
+                "read them one by one."
+            ]
+        if last is None or end >= last[0]:
+            last = (end, folder)
+    return []
+
+
+def _value(channel: str, columns: list[np.ndarray], store: Store) -> np.ndarray:
+    """Return samples, NaN those that are none: an electrode without contact, what lies outside the range."""
     if channel == "watch_acceleration":
         return np.asarray(np.sqrt(sum(column**2 for column in columns)) / _G)
     value = columns[0]
     if channel == "eda":
-        return np.where(value == 0, np.nan, value)
+        value = np.where(value == 0, np.nan, value)
+    wrong = (value < CHANNELS[channel].minimum) | (value > CHANNELS[channel].maximum)
+    if wrong.any():
+        store.outside[channel] += int(np.count_nonzero(wrong))
+        value = np.where(wrong, np.nan, value)
     return value
 
 

@@ -126,10 +126,12 @@ def read_health_connect(
     """Read an export of Health Connect ("Backup and restore", *Export data* on Android) into minutes.
 
     Several apps write the same steps. Of each kind of record only those of one app are taken: the app whose
-    records cover most minutes. Amounts are spread over the minutes that they cover; a count is 0 only within
-    seven minutes of a sample, of which heart rates are most. Energy is in calories; of an app whose energies
-    of whole days can only be joules, it is taken to be that. A session of sleep is time in bed, and sleep
-    where it has no stages.
+    records cover most minutes (amounts of more than three hours count as none), and another's only where it
+    has nothing on that day, the day before and the day after. Amounts are spread over the minutes that they
+    cover; a count is 0 only within seven minutes of a sample, of which heart rates are most, and total
+    energy, which includes what rest burns, never where no record says so. Energy is in calories; of an app
+    whose energies of whole days can only be joules, it is taken to be that. A session of sleep is time in
+    bed, and sleep where it has no stages.
 
     Args:
         path: The exported zip, its folder, or health_connect_export.db.
@@ -244,6 +246,7 @@ def _add(
                     source=app,
                     clock="written" if told else "utc",
                     offset=owners.offset,
+                    zeros="believed" if channel == "calories" else "absent",  # never 0: resting is included
                 )
 
 
