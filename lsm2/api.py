@@ -54,7 +54,8 @@ def embed(
             those of the participant's clock. Each row is the mean over the tokens that the interval overlaps,
             weighted by minutes of overlap times observed share; it may cross midnight. Where start equals
             end, it is the minute that they lie in.
-        min_observed: Days with a smaller share of observed minutes (of the channels in ``data``) become NaN.
+        min_observed: Days with a smaller share of observed minutes (of the channels that ``data`` has of the
+            participant) become NaN.
         model: A model, a name or folder for :func:`load_model`, or None for the shipped default.
         output: A parquet file to write; of files part by part as it comes: the same call goes on after it
             was cut off. Returned is then a row for each participant, with the rows written. Rows of
@@ -67,7 +68,8 @@ def embed(
         tz: A zone, the name of a column with zones, or {participant: zone}: where a day begins.
         participant, timestamp: Names of the columns or index levels of participants and of times.
         keep_zeros: Leave out the rules by which some models (OpenMHC's) take a device's zeros for missing.
-        batch_size: Most days at once; None decides by the number of tokens. Does not change the result.
+        batch_size: Most days at once; None decides by the number of tokens. Changes the result by
+            rounding at most.
         progress: Show a progress bar; None shows it on a terminal once it takes more than a few seconds.
 
     Returns:
@@ -142,12 +144,13 @@ def reconstruct(
 
     Args:
         data: As for :func:`embed`.
-        channels: None fills the channels of ``data``; ``"all"`` or a list also returns channels that it
-            lacks, by canonical name (those are predictions from the other channels alone).
+        channels: None fills and returns the channels of ``data``; a list, these alone; ``"all"``, all of the
+            model. Channels that ``data`` lacks come by canonical name and are predictions from the others.
         point: ``"mean"``: the conditional mean in own units, so that sums are right; ``"median"``: the
             likeliest level, for small absolute errors.
         grid: ``"days"``: minutes of the days with an observed token, from the first to the last minute of
-            the input; ``"full"``: also the days between them, as NaN.
+            the input, and one warning counts the others; ``"full"``: the others too, and the days between
+            them, as NaN.
         max_gap: Longer gaps stay NaN, such as ``"60min"`` or a Timedelta.
         return_median: Add ``<column>.median``, the column filled as by ``point="median"``.
         return_filled: Add ``<column>.filled`` (bool), after all other columns.
@@ -160,7 +163,8 @@ def reconstruct(
         summary: ``"day"``: a row for each calendar day instead of minutes: the total (counts, energies) or
             mean (other channels) of observed and filled minutes; with ``interval`` its own calibrated bounds,
             since errors of single minutes partly cancel: minute bounds must not be added up. Columns
-            ``<column>.observed`` and ``<column>.filled``, shares of the day's 1,440 minutes, follow.
+            ``<column>.observed`` and ``<column>.filled``, shares of the day's minutes (1,440 unless its clock
+            changed), follow. Totals: steps, distance, floors, energies, METs, intensity, activity counts.
         n_samples: So many plausible completions, with their number as first index level ``sample``: drawn
             from the calibrated distribution of each minute, with the errors' own correlation over time.
             Fills are expectations and vary less than real minutes; completions vary as these do. Channels of

@@ -29,6 +29,12 @@ def check_batch_size(batch_size: object) -> None:
         raise ValueError(f"batch_size={batch_size!r} must be a number of days, 1 or more, or None")
 
 
+def check_min_observed(share: object) -> None:
+    """Refuse what is no share."""
+    if not isinstance(share, (int, float, np.number)) or not 0 <= share <= 1:
+        raise ValueError(f"min_observed={share!r} must be a share of observed minutes, from 0 to 1")
+
+
 def check_uncertainty(interval: object, n_samples: object, seed: object) -> None:
     """Refuse levels outside (0, 1), odd numbers of samples, and both at once."""
     if interval is not None and (

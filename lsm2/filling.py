@@ -170,6 +170,7 @@ def read_filling(
     points: tuple[str, ...],
     calibration: Calibration | None,
     *,
+    minutes: bool = True,
     channels: Any = None,
     grid: Literal["days", "full"] = "days",
     max_gap: Any = None,
@@ -186,6 +187,7 @@ def read_filling(
         data: The recording.
         points: Which of ``mean`` and ``median`` will be asked for.
         calibration: For bounds and completions; None where none will be asked for.
+        minutes: Whether minutes will be asked for, not days.
         channels, grid, max_gap, history, batch_size, progress: As for `lsm2.reconstruct`.
         **reading: How to read the frames, as for `lsm2.days.read_days`.
     """
@@ -202,6 +204,13 @@ def read_filling(
     if len(days) and not has_token.any():
         warnings.warn(
             f"none of {len(days)} days has an observed token: there is nothing to fill from, and no row",
+            UserWarning,
+            stacklevel=4,
+        )
+    elif minutes and grid == "days" and not has_token.all():
+        warnings.warn(
+            f"{int((~has_token).sum())} of {len(days)} days have no observed token and are not returned; "
+            "grid='full' returns them, unfilled",
             UserWarning,
             stacklevel=4,
         )

@@ -57,17 +57,20 @@ def tabulate(
 
 
 def rich_enough(windows: Windows, min_observed: float) -> tuple[np.ndarray, np.ndarray]:
-    """Which windows are embedded, and the observed share of each.
+    """Which windows are embedded, and the observed share of each, over the channels that its person has.
 
     Args:
         windows: A recording.
-        min_observed: Smallest share of observed minutes, over the channels that the recording has.
+        min_observed: Smallest share of observed minutes.
 
     Returns:
         bool (windows,) and float64 (windows,).
     """
-    recorded = np.flatnonzero(windows.days.recorded)
-    shares = windows.observed[:, recorded].mean(axis=(1, 2)) if len(windows) else np.zeros(0)
+    by_channel = windows.observed.mean(axis=2) if len(windows) else np.zeros((0, 1))
+    has = np.zeros((len(windows.days.participants), by_channel.shape[1]), bool)
+    np.logical_or.at(has, windows.person, by_channel > 0)
+    own = has[windows.person]  # bool (windows, channels)
+    shares = np.asarray((by_channel * own).sum(axis=1) / np.maximum(own.sum(axis=1), 1))
     return shares >= min_observed, shares
 
 

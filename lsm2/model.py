@@ -15,7 +15,7 @@ import pandas as pd
 
 from lsm2 import levels
 from lsm2.aim import AIM
-from lsm2.arguments import check_batch_size, check_events, check_uncertainty, one_of
+from lsm2.arguments import check_batch_size, check_events, check_min_observed, check_uncertainty, one_of
 from lsm2.channels import Schema
 from lsm2.checkpoint import CheckpointConfig, fingerprint, model_card, save_checkpoint, save_probes
 from lsm2.days import DAY, Windows, coverage, make_windows, read_days, read_events
@@ -121,10 +121,7 @@ class Model:
         one_of("level", level, get_args(Level))
         check_events(level, events)
         check_batch_size(batch_size)
-        if not 0 <= min_observed <= 1:
-            raise ValueError(
-                f"min_observed={min_observed!r} must be a share of observed minutes, from 0 to 1"
-            )
+        check_min_observed(min_observed)
         days = read_days(
             data,
             self.schema,
@@ -204,6 +201,7 @@ class Model:
             data,
             ("mean",) * wants_mean + ("median",) * wants_median,
             calibration,
+            minutes=summary is None,
             channels=channels,
             grid=grid,
             max_gap=max_gap,

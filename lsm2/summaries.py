@@ -33,11 +33,12 @@ def by_day(
         One row for every calendar day of the recording; per column of the layout ``<column>`` and, with a
         level, ``<column>.lower`` and ``<column>.upper``, in the caller's unit (times minutes, for totals),
         NaN where no minute counts; then ``<column>.observed`` and ``<column>.filled``, shares of the day's
-        1,440 minutes.
+        minutes: 1,440, or as many as its clock showed.
     """
     days = layout.days
     there = np.flatnonzero(layout.rows.day >= 0)
     day, clock = layout.rows.day[there], layout.rows.clock[there]
+    length = _lengths(layout, there)
     spread = None if calibrated is None or level is None else calibrated.spread()
     data: dict[Any, np.ndarray] = {}
     shares: dict[str, np.ndarray] = {}
@@ -66,8 +67,27 @@ def by_day(
             bounds = [np.clip(centre + error / column.conversion[0], *ends) for error in errors]
             data[f"{column.label}.lower"] = np.minimum(bounds[0], total) / divisor
             data[f"{column.label}.upper"] = np.maximum(bounds[1], total) / divisor
-        shares[f"{column.label}.observed"] = np.minimum((minutes - filled) / DAY, 1.0)
-        shares[f"{column.label}.filled"] = np.minimum(filled / DAY, 1.0)
+        shares[f"{column.label}.observed"] = (minutes - filled) / length
+        shares[f"{column.label}.filled"] = filled / length
     frame = pd.DataFrame({**data, **shares}, index=days.index("day"))
     frame.attrs = dict(days.origin.attrs)
     return frame
+
+
+def _lengths(layout: Layout, there: np.ndarray) -> np.ndarray:
+    """Return how many minutes each day's clock showed, float64 (days,).
+
+    Clocks set back or forward within the recorded part of a day make it longer or shorter than 1,440.
+
+    Args:
+        layout: The minutes.
+        there: int64, its rows that are of a day, in order of time.
+    """
+    day = layout.rows.day[there]
+    ahead = (
+        layout.days.date[day].astype(np.int64) * DAY + layout.rows.clock[there] - layout.rows.minute[there]
+    )
+    first, last = (np.zeros(len(layout.days)) for _ in range(2))
+    last[day] = ahead  # of rows of one day, the last one stays
+    first[day[::-1]] = ahead[::-1]
+    return DAY + first - last

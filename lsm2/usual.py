@@ -23,8 +23,8 @@ def read_history(history: pd.DataFrame, read: Callable[[pd.DataFrame], Days], da
 
     Raises:
         TypeError: It is no frame.
-        ValueError: It cannot be read, or names participants where the recording does not, or the other way
-            round.
+        ValueError: It cannot be read, or names participants, or has a zone, where the recording does not, or
+            the other way round.
     """
     try:
         other = read(history)
@@ -34,6 +34,13 @@ def read_history(history: pd.DataFrame, read: Callable[[pd.DataFrame], Days], da
         if other.origin.keyed != days.origin.keyed:
             named = "data" if days.origin.keyed else "history"
             raise ValueError(f"only {named} names participants; name them in both frames, or in neither")
+        naive = [one.origin.zones == (None,) for one in (days, other)]
+        if naive[0] != naive[1]:
+            zoned = "data" if naive[1] else "history"
+            raise ValueError(
+                f"the timestamps of {zoned} have a zone, those of the other frame have none, so that their "
+                "days may not be the same; give both a zone, or none, by dt.tz_convert and dt.tz_localize"
+            )
         if not other.participants.isin(days.participants).any():
             warnings.warn(
                 f"no participant of history is in data (history has {other.participants[0]!r}, data "

@@ -76,6 +76,16 @@ def test_min_observed_turns_poorer_days_to_nan(model: Model) -> None:
     assert table.iloc[0].notna().all() and table.iloc[1].isna().all()
 
 
+def test_the_observed_share_does_not_depend_on_who_else_is_there(model: Model) -> None:
+    one = minutes("2024-01-01", 1000, heart_rate=70).assign(participant_id="a")
+    other = minutes("2024-01-01", 1440, heart_rate=70, steps=3).assign(participant_id="b")
+    together = model.embed(pd.concat([one, other]), min_observed=0.5)
+    assert together.attrs["observed"] == pytest.approx([1000 / 1440, 1])
+    assert together.notna().all(axis=None)
+    with pytest.raises(ValueError, match=r"min_observed='a' must be a share"):
+        model.embed(one, min_observed="a")  # type: ignore[arg-type]
+
+
 def test_the_day_is_the_share_weighted_mean_of_its_tokens(model: Model) -> None:
     frame = minutes("2024-01-01 00:00", 15, heart_rate=np.linspace(60, 90, 15))  # tokens of 10 and 5 minutes
     tokens, day = model.embed(frame, level="token"), model.embed(frame)
@@ -198,10 +208,12 @@ def test_absent_channels_come_by_canonical_name(model: Model) -> None:
 def test_a_day_without_data_is_never_filled(model: Model) -> None:
     parts = [minutes(f"2024-01-0{d}", 1440, heart_rate=70.0) for d in (1, 2, 3)]
     parts[1][:] = np.nan
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with pytest.warns(UserWarning, match="1 of 3 days have no observed token and are not returned"):
         filled = model.reconstruct(pd.concat(parts))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         full = model.reconstruct(pd.concat(parts), grid="full")
+        model.reconstruct(pd.concat(parts), summary="day")
     assert len(filled) == 2 * 1440 and len(full) == 3 * 1440
     assert full["heart_rate"].loc["2024-01-02"].isna().all()
 

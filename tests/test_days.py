@@ -1068,3 +1068,18 @@ def test_a_misspelt_column_is_told_what_it_might_be() -> None:
     with pytest.warns(UserWarning) as caught:
         read_days(frame.rename(columns={"hart_rate": "heart_rate"}), SCHEMA)
     assert "nearest match" not in str(caught[0].message)
+
+
+def test_index_levels_that_are_ignored_are_told(recwarn: pytest.WarningsRecorder) -> None:
+    times = pd.date_range("2024-03-01 10:00", periods=4, freq="min")
+    schema = Schema.from_names(["heart_rate"])
+    names = ["site", "participant_id", "timestamp"]
+
+    def read(site: list[str]) -> None:
+        index = pd.MultiIndex.from_arrays([site, ["p"] * 4, times], names=names)
+        read_days(pd.DataFrame({"HR": 60.0}, index=index), schema)
+
+    read(["north"] * 4)  # says nothing of its own
+    assert not recwarn.list
+    read(["north", "north", "south", "south"])
+    assert "index level 'site' is neither participant nor time" in str(recwarn.pop(UserWarning).message)

@@ -309,3 +309,14 @@ def test_nothing_is_warned_of_where_all_is_well(model: Model, people: pd.DataFra
         model.embed(
             people, level="window", events=events(("simulated-1", "2024-03-04 10:00", "2024-03-04 11:00"))
         )
+
+
+def test_the_command_takes_one_file_with_events(
+    tmp_path: Path, people: pd.DataFrame, capsys: pytest.CaptureFixture[str]
+) -> None:
+    people.to_parquet(tmp_path / "one.parquet")
+    (tmp_path / "events.csv").write_text("participant_id,start,end\n")
+    words = ["--level", "window", "--events", str(tmp_path / "events.csv"), "-o", str(tmp_path / "o.parquet")]
+    for source in (tmp_path, tmp_path / "*.parquet"):
+        assert main(["embed", str(source), *words]) == 2
+        assert "with --events, give one file" in capsys.readouterr().err

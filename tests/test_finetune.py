@@ -127,3 +127,15 @@ def test_what_cannot_be_done_is_refused() -> None:
         lsm2.finetune(model, data, labels.iloc[:2])
     with pytest.raises(ValueError, match="level='hour' is not known"):
         lsm2.finetune(model, data, labels, level="hour")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.4, 0.5])
+def test_a_rare_class_does_not_hold_out_half_of_the_people(fraction: float) -> None:
+    data, _ = cohort(people=20, days=1)
+    labels = pd.Series({f"p{number:02d}": "rare" if number < 2 else "common" for number in range(20)})
+    tuned = lsm2.finetune(
+        tiny_model(), data, labels, epochs=1, layers=0, valid_fraction=fraction, progress=False
+    )
+    held = tuned.head.metrics_["classes"]
+    assert held["rare"]["people"] == 1
+    assert held["common"]["people"] == max(20 * fraction, 2) - 1

@@ -225,6 +225,20 @@ def test_totals_are_sums_of_observed_and_filled(model: Model, recording: pd.Data
     assert days["steps.upper"].iloc[1] > days["steps"].iloc[1]
 
 
+@pytest.mark.parametrize(
+    ("date", "length"), [("2024-10-27", 1500), ("2024-03-31", 1380), ("2024-03-30", 1440)]
+)
+def test_shares_are_of_the_minutes_that_the_clock_showed(model: Model, date: str, length: int) -> None:
+    begin = pd.Timestamp(date, tz="Europe/Berlin")
+    times = pd.date_range(begin, begin + pd.Timedelta(length - 1, "min"), freq="min")
+    frame = pd.DataFrame({"HR": 60.0, "steps": 1.0}, index=times)
+    assert model.reconstruct(frame, summary="day")["HR.observed"].tolist() == [1.0]
+    frame.loc[times[600:660]] = np.nan
+    shares = model.reconstruct(frame, summary="day")
+    assert shares["HR.observed"].item() == pytest.approx(1 - 60 / length)
+    assert shares["HR.filled"].item() == pytest.approx(60 / length)
+
+
 def test_totals_bounds_are_not_minute_bounds_added_up(model: Model, recording: pd.DataFrame) -> None:
     days = model.reconstruct(recording, summary="day", interval=0.9)
     minutes = model.reconstruct(recording, interval=0.9)

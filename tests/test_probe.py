@@ -123,7 +123,7 @@ def test_numbers_are_scored_as_numbers() -> None:
     found = quietly(data, labels.astype(float), cv=4)
     oof, metrics = found.oof_, found.metrics_
     assert metrics["task"] == "regression" and metrics["pearson_r"]["value"] > 0.8
-    r = np.corrcoef(oof["label"].astype(float), oof["prediction"])[0, 1]
+    r = np.corrcoef(oof["label"], oof["prediction"])[0, 1]
     assert metrics["pearson_r"]["value"] == pytest.approx(r)
     assert metrics["mae"]["value"] == pytest.approx(mean_absolute_error(oof["label"], oof["prediction"]))
     assert metrics["r2"]["value"] == pytest.approx(r2_score(oof["label"], oof["prediction"]))
@@ -754,3 +754,23 @@ def test_every_shipped_probe_has_a_card_and_goes_with_its_checkpoint() -> None:
             assert lsm2.load_probe(f"{name}/{probe}").checkpoint == model.hash
             card = (folder / "README.md").read_text()
             assert model.hash in card and "Limits" in card and "Missingness alone" in card
+
+
+def test_out_of_fold_labels_can_be_scored_as_they_are() -> None:
+    data = days(people=20, signal=1.5, seed=3)
+    labels = pd.Series([bool(i % 2) for i in range(20)], data.index.levels[0])
+    for kind, name in ((bool, "p_True"), (int, "p_1")):
+        found = quietly(data, labels.astype(kind), cv=3)
+        area = roc_auc_score(found.oof_["label"], found.oof_[name])
+        assert found.metrics_["auroc"]["value"] == pytest.approx(area)
+
+
+@pytest.mark.parametrize("option", [{"min_observed": 0.5}, {"tz": "Europe/Berlin"}, {"keep_zeros": True}])
+def test_options_of_recordings_are_refused_beside_embeddings(probe: Probe, option: dict[str, Any]) -> None:
+    data = days()
+    labels = pd.Series([("a", "b")[i % 2] for i in range(len(data.index.levels[0]))], data.index.levels[0])
+    message = f"{next(iter(option))}= is for recordings, and data are embeddings"
+    with pytest.raises(ValueError, match=message):
+        lsm2.fit_probe(data, labels, **option)
+    with pytest.raises(ValueError, match=message):
+        lsm2.predict(data, probe, **option)

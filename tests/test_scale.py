@@ -162,6 +162,40 @@ def test_samples_and_events_come_in_the_order_of_a_frame(
     pd.testing.assert_frame_equal(lsm2.reconstruct(cohort, n_samples=2, seed=1), some, atol=1e-3)
 
 
+def test_events_of_strangers_are_rows_in_files_too(
+    cohort: Path, recording: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
+    people = recording.index.levels[0]  # type: ignore[attr-defined]
+    events = pd.DataFrame({"participant_id": ["a stranger", people[-1]], "start": "2024-03-04 10:00"})
+    events["end"] = "2024-03-04 11:00"
+    options = {"level": "window", "events": events, "model": tiny_model()}
+    with pytest.warns(UserWarning, match=r"1 of 2 events \(1 of participants .* lacks\)"):
+        expected = lsm2.embed(recording, **options)
+    for workers in (1, 2):
+        with pytest.warns(UserWarning, match=r"1 of 2 events \(1 of participants .* lacks\)"):
+            found = lsm2.embed(cohort, workers=workers, **options)
+        pd.testing.assert_frame_equal(found, expected, atol=1e-5)
+    with pytest.warns(UserWarning, match=r"1 of 2 events \(1 of participants .* lacks\)"):
+        lsm2.embed(cohort, output=tmp_path / "out.parquet", **options)
+    written = [pd.read_parquet(tmp_path / "out.parquet")]
+    with pytest.warns(UserWarning, match=r"1 of 2 events \(1 of participants .* lacks\)"):
+        embed_dataset(cohort, tmp_path / "out", part_days=4, progress=False, **options)
+    parts = [pd.read_parquet(path) for path in sorted((tmp_path / "out").glob("*.parquet"))]
+    written.append(pd.concat(part for part in parts if len(part)))
+    for table in written:
+        pd.testing.assert_frame_equal(table.iloc[::-1], expected, atol=1e-5)
+    wrong = options | {"events": events.assign(participant_id=7)}
+    for run in (
+        lambda: lsm2.embed(cohort, **wrong),
+        lambda: lsm2.embed(cohort, output=tmp_path / "wrong.parquet", **wrong),
+        lambda: lsm2.embed(recording, workers=2, **wrong),
+        lambda: embed_dataset(cohort, tmp_path / "wrong", progress=False, **wrong),
+    ):
+        with pytest.raises(ValueError, match="none of the events' participants is in the recording"):
+            run()
+
+
 def test_a_person_who_comes_back_is_named(tmp_path: Path, recording: pd.DataFrame) -> None:
     path = tmp_path / "mixed.parquet"
     recording.reset_index().sort_values("timestamp", kind="stable").to_parquet(path)

@@ -195,6 +195,9 @@ def test_history_that_fits_nobody_is_told(model: Model, recording: pd.DataFrame)
         lsm2.reconstruct(data, history=other.rename(columns=str.upper).add_suffix("?"), model=model)
     with pytest.raises(TypeError, match="history: "):
         lsm2.reconstruct(data, history=[1, 2], model=model)  # type: ignore[arg-type]
+    zoned = other.reset_index().assign(timestamp=lambda x: x["timestamp"].dt.tz_localize("Asia/Tokyo"))
+    with pytest.raises(ValueError, match="the timestamps of history have a zone, those of the other"):
+        lsm2.reconstruct(data, history=zoned, model=model)
     empty = lsm2.reconstruct(data, history=other.iloc[:0], model=model)
     pd.testing.assert_frame_equal(empty, lsm2.reconstruct(data, model=model))
 

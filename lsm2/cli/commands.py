@@ -72,7 +72,10 @@ def embed(
     from lsm2.tables import write_table
 
     data: Any = recording
-    if events is not None or not in_parts(recording, output):
+    parted = in_parts(recording, output)
+    if events is not None and parted and not recording.is_file():
+        raise ValueError(f"{recording}: with --events, give one file; from Python, lsm2.embed takes them all")
+    if events is not None or not parted:
         data = read_recording(recording, output, participant, timestamp)
     parts = data is recording and is_parquet(output)
     intervals = None if events is None else read_keyed(events, data, participant, timestamp)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnight
-from lsm2.days.events import Events, find_key, read_events
+from lsm2.days.events import Events, find_key, positions, read_events
 from lsm2.days.gaps import describe
 from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, as_times, raw_keys
 from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
@@ -35,6 +35,7 @@ __all__ = [
     "make_windows",
     "mask_nonwear",
     "overlaps",
+    "positions",
     "raw_keys",
     "read_days",
     "read_events",

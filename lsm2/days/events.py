@@ -96,6 +96,21 @@ def find_key(frame: pd.DataFrame, *names: str) -> pd.Index | None:
     return None
 
 
+def positions(ids: pd.Index, participants: pd.Index) -> np.ndarray:
+    """Return the position of each event's participant among those of a recording, -1 for strangers.
+
+    Raises:
+        FrameError: All are strangers.
+    """
+    person = np.asarray(participants.astype(object).get_indexer(ids.astype(object)), np.int64)
+    if len(participants) and len(ids) and (person < 0).all():
+        raise FrameError(
+            f"none of the events' participants is in the recording: events name {_example(ids)}, the "
+            f"recording {_example(participants)}; give both the same ids, of the same type"
+        )
+    return person
+
+
 def _times(events: pd.DataFrame, name: str) -> pd.DatetimeIndex:
     values = find_key(events, name)
     if values is None:
@@ -125,13 +140,7 @@ def _people(ids: pd.Index | None, count: int, days: Days) -> np.ndarray:
                 f"{PARTICIPANT!r}, or the events of one participant"
             )
         return np.full(count, people - 1, np.int64)
-    person = np.asarray(days.participants.astype(object).get_indexer(ids.astype(object)), np.int64)
-    if people and count and (person < 0).all():
-        raise FrameError(
-            f"none of the events' participants is in the recording: events name {_example(ids)}, the "
-            f"recording {_example(days.participants)}; give both the same ids, of the same type"
-        )
-    return person
+    return positions(ids, days.participants)
 
 
 def _example(ids: pd.Index) -> str:

@@ -83,6 +83,7 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
     zone_column = _find(frame, tz, loosely=False) if isinstance(tz, str) else None
     zones, zone = _zones(frame, tz, zone_column, times, participants, person, person_key)
     used = (time_key, person_key, zone_column)
+    _warn_of_levels(frame, {key.level for key in used if key is not None}, person)
     return Keys(
         participants=participants,
         person=person,
@@ -95,6 +96,24 @@ def read_keys(frame: pd.DataFrame, *, tz: Any, participant: str, timestamp: str)
         keyed=person_key is not None,
         columns=tuple(key.column for key in used if key is not None and key.level is None),
     )
+
+
+def _warn_of_levels(frame: pd.DataFrame, used: set[int | None], person: np.ndarray) -> None:
+    """Warn of named index levels that are ignored though a person has several values of them."""
+    for level, name in enumerate(frame.index.names):
+        if level in used or name is None or not isinstance(frame.index, pd.MultiIndex):
+            continue
+        code = np.asarray(frame.index.codes[level])
+        order = np.lexsort((code, person))
+        mixed = (np.diff(person[order]) == 0) & (np.diff(code[order]) != 0)
+        if mixed.any():
+            warnings.warn(
+                f"index level {name!r} is neither participant nor time, and is ignored: rows of one "
+                "participant that differ in it are taken together. Go through it with groupby, or put it "
+                "into the participant's id, if they are recordings of their own.",
+                UserWarning,
+                stacklevel=2,
+            )
 
 
 def raw_keys(

@@ -13,7 +13,7 @@ from lsm2.arguments import is_whole, one_of
 from lsm2.days import FrameError
 from lsm2.loading import resolve
 from lsm2.model import Level, Model
-from lsm2.probe.apply import apply_to_embeddings
+from lsm2.probe.apply import apply_to_embeddings, check_for_recordings
 from lsm2.probe.embeddings import is_embeddings
 from lsm2.probe.files import find_probe, read_probe
 from lsm2.probe.fit import check_rows, cross_validate, fit, measure, out_of_fold
@@ -100,24 +100,21 @@ def fit_probe(
     """
     _check(data, task, level, cv, components, class_weight, seed)
     read = read_labels(labels, label=label, groups=groups, participant=participant)
+    reading: dict[str, Any] = {
+        "min_observed": min_observed,
+        "columns": columns,
+        "units": units,
+        "tz": tz,
+        "timestamp": timestamp,
+        "keep_zeros": keep_zeros,
+        "batch_size": batch_size,
+        "progress": progress,
+    }
     if is_embeddings(data):
+        check_for_recordings(**reading)
         embeddings, level_ = read_labelled(data, level, participant)
     else:
-        embeddings, level_ = embed_labelled(
-            data,
-            read,
-            level,
-            resolve(model),
-            participant,
-            min_observed=min_observed,
-            columns=columns,
-            units=units,
-            tz=tz,
-            timestamp=timestamp,
-            keep_zeros=keep_zeros,
-            batch_size=batch_size,
-            progress=progress,
-        )
+        embeddings, level_ = embed_labelled(data, read, level, resolve(model), participant, **reading)
     found = gather(embeddings, read, level_, task, groups)
     rows, target = found.rows, found.rows.target
     recipe = Recipe(len(target.classes), components, class_weight, seed)
@@ -176,7 +173,7 @@ def predict(
         data: Recordings, as for :func:`embed`, or a frame that :func:`embed` returned at the probe's level.
         probe: A probe, its folder, or the name of one that comes with the model's checkpoint.
         events: For probes by window, the intervals to predict, as for :func:`embed`.
-        min_observed: See :func:`embed`; for recordings only, as are all that follow.
+        min_observed: See :func:`embed`; for recordings only, as are all that follow but ``participant``.
         model: As for :func:`embed`; it must be the one that the probe was fitted on.
         columns, units, tz, participant, timestamp, keep_zeros, batch_size, progress: See :func:`embed`.
 
@@ -189,7 +186,8 @@ def predict(
         TypeError: ``data`` is no DataFrame, or ``probe`` no probe.
         FileNotFoundError: No such probe; lists the shipped ones.
         ValueError: As for :func:`embed`; the probe was fitted on another model's embeddings, or on another
-            level; a probe by window gets recordings and no events.
+            level; a probe by window gets recordings and no events; an option of recordings comes with
+            embeddings.
 
     Example:
         >>> import lsm2
@@ -201,7 +199,16 @@ def predict(
     """
     if not isinstance(data, pd.DataFrame):
         raise TypeError(f"data must be a frame of recordings or of embeddings, not {type(data).__name__}")
+    reading: dict[str, Any] = {
+        "min_observed": min_observed,
+        "columns": columns,
+        "units": units,
+        "tz": tz,
+        "timestamp": timestamp,
+        "keep_zeros": keep_zeros,
+    }
     if is_embeddings(data):
+        check_for_recordings(**reading)
         if not isinstance(probe, Probe):
             probe = read_probe(find_probe(probe, None if model is None else resolve(model).folder))
         return apply_to_embeddings(data, probe, events=events, participant=participant)
@@ -209,15 +216,10 @@ def predict(
         data,
         probe,
         events=events,
-        min_observed=min_observed,
-        columns=columns,
-        units=units,
-        tz=tz,
         participant=participant,
-        timestamp=timestamp,
-        keep_zeros=keep_zeros,
         batch_size=batch_size,
         progress=progress,
+        **reading,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ def apply(
         own = model.head if probe == HEAD else None
         probe = own or read_probe(find_probe(probe, model.folder))
     if is_embeddings(data):
+        check_for_recordings(**options)
         return apply_to_embeddings(data, probe, events=events, participant=options.get("participant"))
     probe.check_checkpoint(model.hash, model.config.name)
     if probe.level != "window" and events is not None:
@@ -47,6 +49,22 @@ def apply(
         )
     embeddings = model.embed(data, level=probe.level, events=events, **options)  # type: ignore[arg-type]
     return probe.predict(embeddings)
+
+
+def check_for_recordings(**options: Any) -> None:
+    """Refuse options of recordings where embeddings are given, which they would not change.
+
+    Raises:
+        ValueError: One is not at its default.
+    """
+    from lsm2.model import Model
+
+    known = inspect.signature(Model.embed).parameters
+    for name in ("min_observed", "columns", "units", "tz", "timestamp", "keep_zeros"):
+        if name in options and options[name] != known[name].default:
+            raise ValueError(
+                f"{name}= is for recordings, and data are embeddings: give it to embed, which made them"
+            )
 
 
 def apply_to_embeddings(

@@ -134,7 +134,7 @@ def out_of_fold(
     target: Target, labels: np.ndarray, predicted: np.ndarray, fold_of: np.ndarray, index: pd.Index
 ) -> pd.DataFrame:
     """Out-of-fold predictions as a table."""
-    columns: dict[str, Any] = {"label": labels}
+    columns: dict[str, Any] = {"label": pd.Series(labels, dtype=object).infer_objects().array}
     if target.classes:
         columns["prediction"] = likeliest(target.classes, predicted, np.zeros(len(predicted), bool))
         columns |= {f"p_{name}": predicted[:, code] for code, name in enumerate(target.classes)}

@@ -110,11 +110,13 @@ def compute(partition: Partition, frame: pd.DataFrame, most_days: float) -> Outc
     return outcome
 
 
-def heard_table(partition: Partition, frame: pd.DataFrame, heard: list[str]) -> pd.DataFrame:
-    """The table; its warnings are kept if it succeeds."""
+def heard_table(
+    partition: Partition, frame: pd.DataFrame, heard: list[str], *, every: bool = False
+) -> pd.DataFrame:
+    """The table, for all events or those of the frame's people; its warnings are kept if it succeeds."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
-        table = partition.table(frame)
+        table = partition.model_answer(frame) if every else partition.table(frame)
     heard += [str(one.message) for one in caught if issubclass(one.category, UserWarning)]
     return table
 

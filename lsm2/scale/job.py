@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from lsm2.arguments import is_whole
-from lsm2.days import PARTICIPANT, TIMESTAMP, find_key
-from lsm2.scale.compute import Outcome, compute, heard_table
+from lsm2.days import PARTICIPANT, TIMESTAMP, find_key, positions
+from lsm2.scale.compute import Outcome, compute, heard_table, join
 from lsm2.scale.local import spread
 from lsm2.scale.partition import EmbedPartition, Partition, ReconstructPartition
 from lsm2.scale.plan import Part, Plan, make_plan
@@ -32,6 +32,8 @@ class Job:
     plan: Plan  # without its parts
     part_days: int
     empty: pd.DataFrame  # the answer to a frame without rows
+    last: int  # number of the last part
+    strangers: pd.DataFrame | None = None  # the answer to events of participants that the files lack
     store: Store | None = None
 
     def __call__(self, part: Part) -> Outcome:
@@ -42,7 +44,10 @@ class Job:
             frame = self.plan.load(part)
         except ValueError as error:
             return self._keep(part, Outcome(errors=dict.fromkeys(part.people, str(error))))
-        return self._keep(part, compute(self.partition, frame, _CROWDED * self.part_days))
+        outcome = compute(self.partition, frame, _CROWDED * self.part_days)
+        if part.number == self.last and self.strangers is not None:
+            outcome.tables.append(self.strangers)
+        return self._keep(part, outcome)
 
     def died(self, part: Part, error: Exception) -> Outcome:
         """The outcome of a part whose worker died."""
@@ -84,10 +89,47 @@ def plan_files(files: Sequence[Path], options: dict[str, Any], part_days: int) -
 def make_job(
     partition: Partition, plan: Plan, part_days: int, store: Store | None = None
 ) -> tuple[Job, list[str]]:
-    """Make a job, its options tried on a frame without rows; also return the warnings that this gave."""
+    """Make a job, its options tried on a frame without rows; also return the warnings that this gave.
+
+    Raises:
+        ValueError: An option is wrong, or events are all of participants that the files lack.
+    """
     heard: list[str] = []
     empty = heard_table(partition, plan.empty(), heard)
-    return Job(partition, plan.without_parts(), part_days, empty, store), heard
+    strangers = answer_strangers(partition, plan.people, plan.empty(), heard)
+    last = len(plan.parts) - 1
+    if last < 0 and strangers is not None:
+        empty = join([empty, strangers])
+    return Job(partition, plan.without_parts(), part_days, empty, last, strangers, store), heard
+
+
+def answer_strangers(
+    partition: Partition, people: Sequence[Any], empty: pd.DataFrame, heard: list[str]
+) -> pd.DataFrame | None:
+    """Return the rows of events of participants that a recording lacks, which are NaN; None without such.
+
+    Args:
+        partition: Its options may hold events.
+        people: The recording's participants; ``[None]`` where it names nobody.
+        empty: A frame without rows.
+        heard: Takes the warning that counts them.
+
+    Raises:
+        FrameError: The events are all of such participants.
+    """
+    events = partition.options.get("events")
+    if not isinstance(events, pd.DataFrame) or None in people:
+        return None
+    ids = find_key(events, PARTICIPANT, partition.options.get("participant", PARTICIPANT))
+    unknown = None if ids is None else positions(ids, pd.Index(people, dtype=object)) < 0
+    if unknown is None or not unknown.any():
+        return None
+    count = int(unknown.sum())
+    heard.append(
+        f"{count} of {len(events)} events ({count} of participants that the recording lacks) have no "
+        "observed token; their embedding is NaN"
+    )
+    return heard_table(partition.with_options(events=events[unknown]), empty, [], every=True)
 
 
 def job_facts(partition: Partition, plan: Plan, part_days: int) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from lsm2.scale.compute import Outcome, PartitionError, compute, divide, heard_t
 from lsm2.scale.job import (
     PARTITIONS,
     Place,
+    answer_strangers,
     job_facts,
     make_crew,
     make_job,
@@ -82,13 +83,16 @@ def _from_frame(
         return partition.on(crew[0][0], None).model_answer(data, progress=progress)
     heard: list[str] = []
     heard_table(partition, data.iloc[:0], heard)  # bad options fail here, at once
+    strangers = answer_strangers(partition, [one for (one,), _ in singles], data.iloc[:0], heard)
     days = sum(max(len(frame) / 1440, 1) for _, frame in singles)
     pieces = divide(data, partition.options, min(max(days / (_PIECES_A_WORKER * len(crew)), 1), PART_DAYS))
     work = [partial(_compute, partition.on(*place)) for place in crew[: len(pieces)]]
     with closing(spread(work, pieces, _died)) as answers:
         tables, said = _gather(progress_bar(len(pieces), partition.method, "part", progress, answers))
     warn_once(heard, said)
-    return _in_order(partition, tables, [people for people, _ in pieces], data.iloc[:0])
+    if strangers is not None:
+        tables.append(strangers)
+    return _in_order(partition, tables, [people for people, _ in pieces])
 
 
 def _compute(partition: Partition, piece: Piece) -> Outcome:
@@ -108,7 +112,7 @@ def _from_files(
         tables, said = _gather(progress_bar(len(plan.parts), partition.method, "part", progress, answers))
     warn_once(heard, said)
     people = [part.people for part in plan.parts]
-    return _in_order(partition, tables or [job.empty], people, plan.empty())
+    return _in_order(partition, tables or [job.empty], people)
 
 
 def _to_file(
@@ -164,10 +168,8 @@ def _gather(answers: Iterable[Outcome]) -> tuple[list[pd.DataFrame], list[str]]:
     return tables, warnings
 
 
-def _in_order(
-    partition: Partition, tables: list[pd.DataFrame], people: list[list[Any]], empty: pd.DataFrame
-) -> pd.DataFrame:
-    """Join tables; rows of events come in the order of the events, those of unknown participants too."""
+def _in_order(partition: Partition, tables: list[pd.DataFrame], people: list[list[Any]]) -> pd.DataFrame:
+    """Join tables; rows of events, those of unknown participants last, come in the order of the events."""
     events = partition.options.get("events")
     label = partition.options.get("participant", PARTICIPANT)
     ids = find_key(events, PARTICIPANT, label) if isinstance(events, pd.DataFrame) else None
@@ -175,10 +177,6 @@ def _in_order(
         return join(tables)
     part = {one: number for number, group in enumerate(people) for one in group}
     owner = np.array([part.get(one, len(people)) for one in ids.astype(object)], np.int64)
-    strangers = owner == len(people)
-    if strangers.any():
-        partition = partition.with_options(events=events[strangers])
-        tables = [*tables, partition.model_answer(empty)]
     table = join(tables)
     attrs = table.attrs
     table = table.iloc[np.argsort(np.argsort(owner, kind="stable"), kind="stable")]

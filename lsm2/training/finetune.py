@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -101,7 +102,7 @@ def finetune(
         weight_decay: Of AdamW.
         batch_rows: Rows (participants or days) of a step.
         days_per_row: Most days of a participant in a step, drawn anew each time.
-        valid_fraction: Share of the people held out.
+        valid_fraction: Share of the people held out, rounded up; one of each class at least.
         seed: Of everything drawn.
         columns, units, tz, participant, timestamp, keep_zeros: See :func:`lsm2.embed`.
         progress: Show a progress bar; None shows it on a terminal.
@@ -228,14 +229,24 @@ class _Tuner:
 
     def _split(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows to learn from and rows held out, whole groups apart."""
-        rows, count = self.rows, max(2, round(1 / self.options.valid_fraction))
+        rows, fraction = self.rows, self.options.valid_fraction
         most = most_folds(rows.target.y, rows.groups, self.recipe)
         if most < 2:
             raise FrameError(
                 "fine-tuning holds people out: it needs two people or more with data and a label, of each "
                 "class; label more"
             )
-        return folds(rows.target.y, rows.groups, min(count, most), self.recipe)[0]
+        held = folds(rows.target.y, rows.groups, min(int(1 / fraction), most), self.recipe)[0][1]
+        wanted = math.ceil(fraction * len(np.unique(rows.groups)))
+        # Folds are fewer, and so larger, where a class is rare: give back what is too many of the others.
+        kept = list(dict.fromkeys(rows.groups[held].tolist()))
+        for group in np.random.default_rng(self.options.seed).permutation(kept).tolist():
+            rest = [one for one in kept if one != group]
+            classes = np.unique(rows.target.y[np.isin(rows.groups, rest)]) if self.recipe.classes else ()
+            if len(kept) > wanted and len(classes) == self.recipe.classes:
+                kept = rest
+        valid = np.isin(rows.groups, kept)
+        return np.flatnonzero(~valid), np.flatnonzero(valid)
 
     def _begin(self) -> None:
         """The head as the probe of the training rows, on standardised embeddings."""
