@@ -774,3 +774,12 @@ def test_options_of_recordings_are_refused_beside_embeddings(probe: Probe, optio
         lsm2.fit_probe(data, labels, **option)
     with pytest.raises(ValueError, match=message):
         lsm2.predict(data, probe, **option)
+
+
+def test_infinite_embeddings_are_refused(probe: Probe) -> None:
+    data = days()
+    data.iloc[2, 1] = np.inf
+    labels = pd.Series([("a", "b")[i % 2] for i in range(len(data.index.levels[0]))], data.index.levels[0])
+    for run in (lambda: lsm2.fit_probe(data, labels), lambda: lsm2.predict(data, probe)):
+        with pytest.raises(ValueError, match="an infinite number in row 2, column 'e1'"):
+            run()

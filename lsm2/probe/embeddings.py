@@ -36,7 +36,7 @@ class Embeddings:
         """Return these columns, float64 (rows, features).
 
         Raises:
-            FrameError: One is not there.
+            FrameError: One is not there, or holds an infinite number.
         """
         absent = [name for name in features if name not in self.frame.columns]
         if absent:
@@ -44,7 +44,14 @@ class Embeddings:
                 f"the embeddings lack {len(absent)} of the {len(features)} columns that the probe reads, "
                 f"such as {absent[0]!r}; embed at its level, and drop no column"
             )
-        return self.frame[list(features)].to_numpy(np.float64, na_value=np.nan)
+        found = self.frame[list(features)].to_numpy(np.float64, na_value=np.nan)
+        if np.isinf(found).any():
+            row, column = map(int, np.argwhere(np.isinf(found))[0])
+            raise FrameError(
+                f"the embeddings hold an infinite number in row {row}, column {features[column]!r}; drop or "
+                "correct it"
+            )
+        return found
 
 
 def is_embeddings(data: object) -> bool:
