@@ -340,3 +340,21 @@ def test_a_recording_without_a_value_gives_no_row_and_says_so(model: Model) -> N
     nothing = pd.DataFrame({"heart_rate": np.full(2880, np.nan)}, index=times)
     with pytest.warns(UserWarning, match="none of 2 days has an observed token"):
         assert len(model.reconstruct(nothing)) == 0
+
+
+@pytest.mark.parametrize("point", ["mean", "median"])
+def test_a_stuck_accelerometer_stays_stuck(point: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = minutes("2024-03-04", 2880, watch_acceleration=1 + rng.normal(0, 0.01, 2880), heart_rate=60.0)
+    still = slice(1200, 1700)  # over midnight
+    frame.iloc[still, 0] = 1.0371
+    gaps = {"inside": slice(1400, 1470), "long": slice(1480, 1661), "edge": slice(1690, 1720)}
+    holes = frame.copy()
+    for gap in gaps.values():
+        holes.iloc[gap] = np.nan
+    filled = lsm2.reconstruct(holes, point=point)  # type: ignore[arg-type]
+    stuck = np.float32(1.0371)
+    assert (filled.iloc[gaps["inside"], 0] == stuck).all()
+    for name in ("long", "edge"):  # more than three hours, and no longer stuck afterwards
+        assert (filled.iloc[gaps[name], 0] != stuck).any()
+    assert filled["heart_rate"].iloc[gaps["inside"]].nunique() > 1  # other channels are the network's
