@@ -352,7 +352,8 @@ def test_missing_is_written_as_minus_one_or_nothing(read: Read) -> None:
 
 def test_live_pace_repeats_steps_and_is_left_out(read: Read) -> None:
     pace = table(
-        "timestamp,steps,distance millimeters,altitude gain millimeters", "2024-03-05T10:01:00Z,9,6300,0"
+        "timestamp,steps,distance millimeters,altitude gain millimeters,data source",
+        "2024-03-05T10:01:00Z,9,6300,0,Watch",
     )
     steps = new_steps("2024-03-05T10:00:00Z,30,Watch", "2024-03-05T10:01:00Z,40,Watch")
     frame = read({f"{NEW}/live_pace_2024-03-01.csv": pace, f"{NEW}/steps_2024-03-01.csv": steps})
