@@ -23,8 +23,14 @@ def hold(days: Days, wanted: np.ndarray, fills: Iterable[np.ndarray]) -> None:
         wanted: bool (days, channels, 1440), minutes to fill.
         fills: float32 (days, channels, 1440) each.
     """
-    positions = [at for at, channel in enumerate(days.schema.channels) if channel.unit == "g"]
-    breaks = np.flatnonzero((np.diff(days.person) != 0) | (np.diff(days.date.astype(np.int64)) != 1)) + 1
+    positions = [
+        position
+        for position, channel in enumerate(days.schema.channels)
+        if channel.unit == "g" and wanted[:, position].any()
+    ]
+    if not positions:
+        return
+    breaks = np.flatnonzero(days.next_day[:-1] < 0) + 1  # days that follow another stand behind it
     for first, stop in zip([0, *breaks], [*breaks, len(days)], strict=True):
         for position in positions:
             asked = wanted[first:stop, position].reshape(-1)

@@ -208,10 +208,9 @@ def predict(
         "keep_zeros": keep_zeros,
     }
     if is_embeddings(data):
-        check_for_recordings(**reading)
         if not isinstance(probe, Probe):
             probe = read_probe(find_probe(probe, None if model is None else resolve(model).folder))
-        return apply_to_embeddings(data, probe, events=events, participant=participant)
+        return apply_to_embeddings(data, probe, events=events, participant=participant, **reading)
     return resolve(model).predict(
         data,
         probe,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from lsm2.checkpoint import HEAD
+from lsm2.days import PARTICIPANT
 from lsm2.probe.embeddings import is_embeddings
 from lsm2.probe.files import find_probe, read_probe
 from lsm2.probe.probe import Probe
@@ -38,8 +39,7 @@ def apply(
         own = model.head if probe == HEAD else None
         probe = own or read_probe(find_probe(probe, model.folder))
     if is_embeddings(data):
-        check_for_recordings(**options)
-        return apply_to_embeddings(data, probe, events=events, participant=options.get("participant"))
+        return apply_to_embeddings(data, probe, events=events, **options)
     probe.check_checkpoint(model.hash, model.config.name)
     if probe.level != "window" and events is not None:
         raise ValueError(f"events= is for probes by window; this one predicts by {probe.level}")
@@ -68,13 +68,19 @@ def check_for_recordings(**options: Any) -> None:
 
 
 def apply_to_embeddings(
-    data: pd.DataFrame, probe: Probe, *, events: pd.DataFrame | None, participant: str | None
+    data: pd.DataFrame,
+    probe: Probe,
+    *,
+    events: pd.DataFrame | None,
+    participant: str = PARTICIPANT,
+    **options: Any,
 ) -> pd.DataFrame:
     """Predict from embeddings.
 
     Raises:
-        ValueError: Events are given too, or the embeddings do not fit the probe.
+        ValueError: Events or other options of recordings are given too, or the embeddings do not fit.
     """
     if events is not None:
         raise ValueError("events= is for recordings; embeddings by window hold their intervals in the index")
-    return probe.predict(data, participant=participant or "participant_id")
+    check_for_recordings(**options)
+    return probe.predict(data, participant=participant)

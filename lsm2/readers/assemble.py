@@ -217,8 +217,8 @@ def _days(samples: Samples) -> tuple[np.ndarray, np.ndarray]:
 
 def _beside(samples: Samples, taken: np.ndarray) -> Samples:
     """Return the samples that touch none of some days."""
-    free = ~np.isin(_days(samples), taken).any(axis=0)
-    return Samples(samples.source, samples.start[free], samples.seconds[free], samples.value[free])
+    first, last = _days(samples)
+    return samples.where(~(np.isin(first, taken) | np.isin(last, taken)))
 
 
 def _kind(channel: str) -> str:
@@ -230,8 +230,7 @@ def _kind(channel: str) -> str:
 def _minutes(samples: Samples, channel: str) -> int:
     """Return how many minutes samples tell of, overlaps once; an amount of many hours tells of none."""
     if channel in CHANNELS and CHANNELS[channel].aggregation == "sum":
-        brief = samples.seconds <= _TELLING
-        samples = Samples(samples.source, samples.start[brief], samples.seconds[brief], samples.value[brief])
+        samples = samples.where(samples.seconds <= _TELLING)
     lasting = samples.united()
     brief = np.unique(samples.start[samples.seconds == 0] // 60)
     return int(lasting.seconds.sum(dtype=np.int64) // 60) + len(brief)

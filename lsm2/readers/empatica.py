@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsm2.channels import CHANNELS, plain_name
+from lsm2.channels import plain_name
 from lsm2.readers.assemble import assemble
 from lsm2.readers.cells import read_epoch, read_iso, read_numbers
 from lsm2.readers.export import Entry, Export, open_export
@@ -217,11 +217,7 @@ def _value(channel: str, columns: list[np.ndarray], store: Store) -> np.ndarray:
     value = columns[0]
     if channel == "eda":
         value = np.where(value == 0, np.nan, value)
-    wrong = (value < CHANNELS[channel].minimum) | (value > CHANNELS[channel].maximum)
-    if wrong.any():
-        store.outside[channel] += int(np.count_nonzero(wrong))
-        value = np.where(wrong, np.nan, value)
-    return value
+    return np.where(store.within(channel, value, ~np.isnan(value)), value, np.nan)
 
 
 def _add_sums(sums: _Sums, channel: str, entry: Entry, folder: str, store: Store) -> None:

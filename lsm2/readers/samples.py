@@ -69,16 +69,17 @@ class Samples:
         low = np.searchsorted(self.start, max(first * 60 - LONGEST, 0))
         high = np.searchsorted(self.start, max(stop * 60, 0))
         start, seconds, value = (part[low:high] for part in (self.start, self.seconds, self.value))
-        reach = start.astype(np.int64) + np.maximum(seconds, 1)
-        kept = reach > first * 60
-        if kept.all():
-            return Samples(self.source, start, seconds, value)
-        return Samples(self.source, start[kept], seconds[kept], value[kept])
+        part = Samples(self.source, start, seconds, value)
+        kept = start.astype(np.int64) + np.maximum(seconds, 1) > first * 60
+        return part if kept.all() else part.where(kept)
+
+    def where(self, kept: np.ndarray) -> Samples:
+        """Return some of the records, given by bool (records,)."""
+        return Samples(self.source, self.start[kept], self.seconds[kept], self.value[kept])
 
     def above(self, level: float) -> Samples:
         """Return the records whose value is above a level."""
-        kept = self.value > level
-        return Samples(self.source, self.start[kept], self.seconds[kept], self.value[kept])
+        return self.where(self.value > level)
 
     def united(self) -> Samples:
         """Return samples that do not overlap and cover the same seconds, for records that say yes or no."""

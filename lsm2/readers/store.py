@@ -144,6 +144,15 @@ class Store:
             first = int(rows[0])
             self.faults.refuse(place(first), reason, detail(first), count=len(rows))
 
+    def within(self, channel: str, value: np.ndarray, among: np.ndarray) -> np.ndarray:
+        """Return which values lie in the channel's range, bool (records,); count others among some."""
+        kind = CHANNELS[ASLEEP if channel == AWAKE else channel]
+        within = np.asarray((value >= kind.minimum) & (value <= kind.maximum))
+        lost = int(np.count_nonzero(among & ~within))
+        if lost:
+            self.outside[channel] += lost
+        return within
+
     def check_times(
         self, times: Times, cells: Any, place: Callable[[int], str], among: np.ndarray | None = None
     ) -> None:
@@ -198,11 +207,7 @@ class Store:
                 lambda row: f"{value[row]:g} {kind.unit} is impossible for {channel}",
             )
             return ~wrong
-        within = (value >= kind.minimum) & (value <= kind.maximum)
-        lost = int(np.count_nonzero(kept & ~within))
-        if lost:
-            self.outside[channel] += lost
-        return np.asarray(within)
+        return self.within(channel, value, kept)
 
     def _person(self, person: Any) -> Person:
         if person not in self.people and len(self.people) >= _PEOPLE:
