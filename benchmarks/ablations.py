@@ -67,6 +67,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "aim_plain": PLAIN,
     "lsm1": LSM1,
     "lsm1_plain": {**LSM1, **PLAIN},
+    "lsm1_tokens": {
+        **LSM1,
+        "masks.tokens": 1.0,
+        "masks.slots": 0.0,
+        "masks.channels": 0.0,
+        "masks.gaps": 0.0,
+        "masks.sides": 0.0,
+    },
     "contrastive": {"contrastive": {}, "batch_windows": 64},
     "channel_regression": {"network.channel_regression": 64},
     "gap_regression": {"network.gap_regression": 64},
@@ -129,9 +137,11 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--seconds", type=float, default=600.0, help="processor time of each training")
+    parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
     options = parser.parse_args()
     torch.set_num_threads(1)
     base = json.loads(options.config.read_text()) | {"warmup_steps": 100, "valid_windows": 256}
+    base["precision"] = options.precision
     base["network"] |= {"channel_regression": 0, "gap_regression": 0}
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.variants:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from lsm2 import midnight, stuck
+from lsm2 import midnight, sensors
 from lsm2.channels import Schema
 from lsm2.days import (
     DAY,
@@ -41,7 +41,7 @@ def propose(
     **options: Any,
 ) -> list[np.ndarray]:
     """Values for the minutes wanted, for each point float32 (days, channels, 1440) in canonical units; NaN
-    elsewhere and in windows without an observed token. Gaps of stuck accelerometers hold their number.
+    elsewhere and in windows without an observed token. Corrected by what gaps tell of sensors.
 
     Args:
         engine: Computes.
@@ -65,7 +65,7 @@ def propose(
         shifted = engine.reconstruct(across.values, across.wanted, start_slot=half, usual=others, **options)
         for own, joined in zip(fills, shifted, strict=True):
             midnight.blend(own, across, joined)
-    stuck.hold(days, wanted, fills)
+    sensors.correct(days, wanted, fills)
     return fills
 
 

@@ -1,0 +1,116 @@
+"""What the edges of gaps tell of a sensor: an accelerometer that is stuck, a heart rate that fails when high.
+
+Two rules beside the network, with a few numbers of train and valid people (docs/experiments.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lsm2.days import DAY, Days
+
+_LONGEST = 180  # minutes of a gap; nothing is known of longer ones
+_SIDE = 5  # minutes on either side that must be the same number, to the last bit
+
+_FEWEST = 5  # gaps of a person's heart rate
+_TOP, _TOP_SHARE = 0.8, 0.4  # quantile that both edges lie above, in this share of the gaps or more
+_HIGH = 0.6  # quantile that both edges of a gap lie above if it is to be lifted
+_LIFT = (0.4, 0.12)  # how far: at once, and for each doubling of the distance to the nearest edge
+
+
+def correct(days: Days, wanted: np.ndarray, fills: Sequence[np.ndarray]) -> None:
+    """Correct fills of gaps of up to three hours by what their edges tell of the sensor, in place.
+
+    - **Stuck accelerometers**: a gap between five minutes on both sides that hold one number, to the last
+      bit, holds it too.
+    - **Heart rates that fail when high**: where a person has five gaps or more, and two in five of them begin
+      and end in the top fifth of what is seen, they are not there by chance. Those with both edges in the
+      upper two fifths, and what energy lacks at the same minutes, are filled no lower than a curve above the
+      line between the edges.
+
+    Other channels are left alone.
+
+    Args:
+        days: The recording.
+        wanted: bool (days, channels, 1440), minutes to fill.
+        fills: float32 (days, channels, 1440) each.
+    """
+    channels = days.schema.channels
+    still = [position for position, channel in enumerate(channels) if channel.unit == "g"]
+    heart = [position for position, channel in enumerate(channels) if channel.name == "heart_rate"]
+    energy = [position for position, channel in enumerate(channels) if channel.family == "energy"]
+    positions = [*still, *heart, *(energy if heart else ())]
+    least = np.array([[channels[position].minimum] for position in positions], np.float32)
+    most = np.array([[channels[position].maximum] for position in positions], np.float32)
+    for person in np.unique(days.person[wanted[:, positions].any(axis=(1, 2))]):
+        own = slice(*np.searchsorted(days.person, [person, person + 1]))
+        asked = wanted[own, positions]
+        if not asked.any():
+            continue
+        place = np.arange(len(asked)) + np.cumsum([0, *(days.next_day[own][:-1] < 0)])
+        seen = _line(np.where(asked, np.nan, days.values[own, positions]), place)
+        for fill in fills:
+            proposed = _line(fill[own, positions], place)
+            for row in range(len(still)):
+                _hold(seen[row], proposed[row])
+            if heart:
+                _lift(seen[len(still) :], proposed[len(still) :])
+            proposed = proposed.clip(least, most).reshape(len(positions), -1, DAY)[:, place].swapaxes(0, 1)
+            fill[own, positions] = np.where(asked, proposed, fill[own, positions])
+
+
+def _line(values: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Lay days (days, channels, 1440) behind one another, each at its place: (channels, minutes)."""
+    line = np.full((values.shape[1], place[-1] + 1, DAY), np.nan, np.float32)
+    line[:, place] = values.swapaxes(0, 1)
+    return line.reshape(len(line), -1)
+
+
+def _gaps(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first minutes of the gaps between seen minutes, and those behind them."""
+    edges = np.diff(np.isnan(seen).astype(np.int8), prepend=0, append=0)
+    start, stop = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+    known = (start > 0) & (stop < len(seen)) & (stop - start <= _LONGEST)
+    return start[known], stop[known]
+
+
+def _inside(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the minutes of gaps, and how far each is from the nearest minute outside."""
+    length = stop - start
+    since = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
+    return np.repeat(start, length) + since, np.minimum(since + 1, np.repeat(length, length) - since)
+
+
+def _hold(seen: np.ndarray, fill: np.ndarray) -> None:
+    """Fill the gaps of a stuck sensor with its number."""
+    start, stop = _gaps(seen)
+    inside = (start >= _SIDE) & (stop + _SIDE <= len(seen))
+    start, stop = start[inside], stop[inside]
+    steps = np.arange(_SIDE)
+    around = np.concatenate([seen[start[:, None] - 1 - steps], seen[stop[:, None] + steps]], axis=1)
+    for number in np.flatnonzero((around == around[:, :1]).all(axis=1)):  # NaN equals nothing
+        fill[start[number] : stop[number]] = around[number, 0]
+
+
+def _lift(seen: np.ndarray, fill: np.ndarray) -> None:
+    """Lift fills of gaps that are there because heart rate, the first channel, was high."""
+    heart = seen[0]
+    start, stop = _gaps(heart)
+    if len(start) < _FEWEST:
+        return
+    high, top = np.nanquantile(heart, [_HIGH, _TOP])
+    lower = np.minimum(heart[start - 1], heart[stop])
+    if np.mean(lower > top) < _TOP_SHARE:
+        return
+    minute, distance = _inside(start[lower > high], stop[lower > high])
+    lift = _LIFT[0] + _LIFT[1] * np.log2(distance)
+    for channel, proposed in zip(seen, fill, strict=True):
+        own = np.isin(minute, _inside(*_gaps(channel))[0])
+        if own.any():
+            visible = np.flatnonzero(~np.isnan(channel))
+            ordinary, high = np.quantile(channel[visible], [0.5, 0.95])
+            between = np.interp(minute[own], visible, channel[visible])
+            lifted = between + lift[own] * (high - ordinary)
+            proposed[minute[own]] = np.maximum(proposed[minute[own]], lifted)
