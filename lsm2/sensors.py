@@ -15,7 +15,9 @@ _LONGEST = 180  # minutes of a gap; nothing is known of longer ones
 _SIDE = 5  # minutes on either side that must be the same number, to the last bit
 
 _FEWEST = 5  # gaps of a person's heart rate
-_TOP, _TOP_SHARE = 0.8, 0.4  # quantile that both edges lie above, in this share of the gaps or more
+_TOP, _TOP_AROUND = 0.8, 0.7  # quantiles of the person, and of the hours around, that both edges lie above
+_AROUND = 60  # minutes before a gap and after it
+_SHARE = 0.3  # of the gaps that are so, at least
 _HIGH = 0.6  # quantile that both edges of a gap lie above if it is to be lifted
 _LIFT = (0.4, 0.12)  # how far: at once, and for each doubling of the distance to the nearest edge
 
@@ -25,10 +27,10 @@ def correct(days: Days, wanted: np.ndarray, fills: Sequence[np.ndarray]) -> None
 
     - **Stuck accelerometers**: a gap between five minutes on both sides that hold one number, to the last
       bit, holds it too.
-    - **Heart rates that fail when high**: where a person has five gaps or more, and two in five of them begin
-      and end in the top fifth of what is seen, they are not there by chance. Those with both edges in the
-      upper two fifths, and what energy lacks at the same minutes, are filled no lower than a curve above the
-      line between the edges.
+    - **Heart rates that fail when high**: where a person has five gaps or more, and three in ten of them
+      begin and end in the top fifth of what is seen of the person and above 70 % of what is seen within an
+      hour, they are not there by chance. Those with both edges in the person's upper two fifths, and what
+      energy lacks at the same minutes, are filled no lower than a curve above the line between the edges.
 
     Other channels are left alone.
 
@@ -102,7 +104,11 @@ def _lift(seen: np.ndarray, fill: np.ndarray) -> None:
         return
     high, top = np.nanquantile(heart, [_HIGH, _TOP])
     lower = np.minimum(heart[start - 1], heart[stop])
-    if np.mean(lower > top) < _TOP_SHARE:
+    at_top = lower > top
+    if np.mean(at_top) < _SHARE:
+        return
+    at_top[at_top] = _rank_around(heart, start[at_top], stop[at_top], lower[at_top]) > _TOP_AROUND
+    if np.mean(at_top) < _SHARE:
         return
     minute, distance = _inside(start[lower > high], stop[lower > high])
     lift = _LIFT[0] + _LIFT[1] * np.log2(distance)
@@ -114,3 +120,14 @@ def _lift(seen: np.ndarray, fill: np.ndarray) -> None:
             between = np.interp(minute[own], visible, channel[visible])
             lifted = between + lift[own] * (high - ordinary)
             proposed[minute[own]] = np.maximum(proposed[minute[own]], lifted)
+
+
+def _rank_around(seen: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray) -> np.ndarray:
+    """Return which share of what is seen around each gap is lower than a value, ties counted half."""
+    padded = np.pad(seen, _AROUND, constant_values=np.nan)  # shifted by as much
+    minute = np.arange(_AROUND)
+    around = np.concatenate(
+        [padded[start[:, None] + minute], padded[stop[:, None] + _AROUND + minute]], axis=1
+    )
+    lower, same = around < value[:, None], around == value[:, None]
+    return np.asarray((lower.sum(axis=1) + same.sum(axis=1) / 2) / (~np.isnan(around)).sum(axis=1))

@@ -82,6 +82,14 @@ def test_gaps_at_random_are_left_to_the_network(whole: pd.DataFrame) -> None:
     assert untouched(lost_at_random(whole))
 
 
+def test_a_watch_that_measures_seldom_by_day_has_not_failed(whole: pd.DataFrame) -> None:
+    holes = whole.copy()
+    day = (holes.index.hour >= 8) & (holes.index.hour < 16)
+    holes.loc[day, "heart_rate"] += 60  # so that all by day is in the top third
+    holes.loc[day & (holes.index.minute % 6 > 0)] = np.nan
+    assert untouched(holes)
+
+
 def test_few_gaps_tell_nothing(whole: pd.DataFrame) -> None:
     holes = lost_when_high(whole)
     missing = holes["heart_rate"].isna()
