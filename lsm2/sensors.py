@@ -14,10 +14,9 @@ from lsm2.days import DAY, Days
 _LONGEST = 180  # minutes of a gap; nothing is known of longer ones
 _SIDE = 5  # minutes on either side that must be the same number, to the last bit
 
-_FEWEST = 5  # gaps of a person's heart rate
 _TOP, _TOP_AROUND = 0.8, 0.7  # quantiles of the person, and of the hours around, that both edges lie above
 _AROUND = 60  # minutes before a gap and after it
-_SHARE = 0.3  # of the gaps that are so, at least
+_FEWEST, _SHARE = 5, 0.3  # gaps of a person that are so, and their share of the gaps, at least
 _HIGH = 0.6  # quantile that both edges of a gap lie above if it is to be lifted
 _LIFT = (0.4, 0.12)  # how far: at once, and for each doubling of the distance to the nearest edge
 
@@ -27,7 +26,7 @@ def correct(days: Days, wanted: np.ndarray, fills: Sequence[np.ndarray]) -> None
 
     - **Stuck accelerometers**: a gap between five minutes on both sides that hold one number, to the last
       bit, holds it too.
-    - **Heart rates that fail when high**: where a person has five gaps or more, and three in ten of them
+    - **Heart rates that fail when high**: where five gaps of a person or more, and three in ten of them,
       begin and end in the top fifth of what is seen of the person and above 70 % of what is seen within an
       hour, they are not there by chance. Those with both edges in the person's upper two fifths, and what
       energy lacks at the same minutes, are filled no lower than a curve above the line between the edges.
@@ -105,10 +104,8 @@ def _lift(seen: np.ndarray, fill: np.ndarray) -> None:
     high, top = np.nanquantile(heart, [_HIGH, _TOP])
     lower = np.minimum(heart[start - 1], heart[stop])
     at_top = lower > top
-    if np.mean(at_top) < _SHARE:
-        return
     at_top[at_top] = _rank_around(heart, start[at_top], stop[at_top], lower[at_top]) > _TOP_AROUND
-    if np.mean(at_top) < _SHARE:
+    if at_top.sum() < max(_FEWEST, _SHARE * len(start)):
         return
     minute, distance = _inside(start[lower > high], stop[lower > high])
     lift = _LIFT[0] + _LIFT[1] * np.log2(distance)
