@@ -17,6 +17,7 @@ _SIDE = 5  # minutes on either side that must be the same number, to the last bi
 _TOP, _TOP_AROUND = 0.8, 0.7  # quantiles of the person, and of the hours around, that both edges lie above
 _AROUND = 60  # minutes before a gap and after it
 _FEWEST, _SHARE = 5, 0.3  # gaps of a person that are so, and their share of the gaps, at least
+_LOST = 0.01  # their minutes over those that are seen, at least
 _HIGH = 0.6  # quantile that both edges of a gap lie above if it is to be lifted
 _LIFT = (0.4, 0.12)  # how far: at once, and for each doubling of the distance to the nearest edge
 
@@ -26,10 +27,11 @@ def correct(days: Days, wanted: np.ndarray, fills: Sequence[np.ndarray]) -> None
 
     - **Stuck accelerometers**: a gap between five minutes on both sides that hold one number, to the last
       bit, holds it too.
-    - **Heart rates that fail when high**: where five gaps of a person or more, and three in ten of them,
-      begin and end in the top fifth of what is seen of the person and above 70 % of what is seen within an
-      hour, they are not there by chance. Those with both edges in the person's upper two fifths, and what
-      energy lacks at the same minutes, are filled no lower than a curve above the line between the edges.
+    - **Heart rates that fail when high**: where five gaps of a person or more, three in ten of them, and as
+      many minutes as 1 % of those seen, begin and end in the top fifth of what is seen of the person and
+      above 70 % of what is seen within an hour, they are not there by chance. Those with both edges in the
+      person's upper two fifths, and what energy lacks at the same minutes, are filled no lower than a curve
+      above the line between the edges.
 
     Other channels are left alone.
 
@@ -105,7 +107,8 @@ def _lift(seen: np.ndarray, fill: np.ndarray) -> None:
     lower = np.minimum(heart[start - 1], heart[stop])
     at_top = lower > top
     at_top[at_top] = _rank_around(heart, start[at_top], stop[at_top], lower[at_top]) > _TOP_AROUND
-    if at_top.sum() < max(_FEWEST, _SHARE * len(start)):
+    minutes = (stop - start)[at_top].sum()
+    if at_top.sum() < max(_FEWEST, _SHARE * len(start)) or minutes < _LOST * (~np.isnan(heart)).sum():
         return
     minute, distance = _inside(start[lower > high], stop[lower > high])
     lift = _LIFT[0] + _LIFT[1] * np.log2(distance)

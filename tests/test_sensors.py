@@ -98,6 +98,14 @@ def test_few_gaps_tell_nothing(whole: pd.DataFrame) -> None:
     assert few["heart_rate"].isna().any() and untouched(few)
 
 
+def test_few_minutes_of_many_tell_nothing(whole: pd.DataFrame) -> None:
+    holes = whole.copy()
+    high = np.argsort(holes["heart_rate"].to_numpy())[-20:]
+    holes.iloc[high] = np.nan  # 20 of 4,320
+    assert untouched(holes)
+    assert not untouched(lost_when_high(whole))
+
+
 def test_long_gaps_and_ends_are_left_to_the_network(whole: pd.DataFrame) -> None:
     holes = lost_when_high(whole)
     holes.iloc[-60:] = np.nan
