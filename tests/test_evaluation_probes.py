@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -147,6 +148,36 @@ def test_it_finds_a_planted_signal_and_writes_it_down(
     found.save(tmp_path / "out")
     assert len(pd.read_parquet(tmp_path / "out" / "scores.parquet")) == len(scores)
     assert (tmp_path / "out" / "few-labels.png").stat().st_size > 1000
+
+
+def test_finished_predictions_are_kept(
+    directory: Path, made_tasks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options: dict[str, Any] = {"tasks": ["made"], "repeats": 1, "few": False, "out": tmp_path}
+    first = evaluate_probes(config(), directory, {"tiny": tiny_model()}, finetune=True, **options)
+    files = sorted((tmp_path / "parts").iterdir())
+    made: list[str] = []
+
+    def counted(name: str) -> Any:
+        real = getattr(evaluation, name)
+
+        def call(*args: Any, **more: Any) -> Any:
+            made.append(name)
+            return real(*args, **more)
+
+        return call
+
+    for name in ("out_of_fold", "tuned_out_of_fold"):
+        monkeypatch.setattr(evaluation, name, counted(name))
+    again = evaluate_probes(config(), directory, {"tiny": tiny_model()}, finetune=True, **options)
+    assert made == [] and sorted((tmp_path / "parts").iterdir()) == files
+    pd.testing.assert_frame_equal(again.scores, first.scores)
+    files[0].write_bytes(b"cut")
+    more = {"tiny": tiny_model(), "other": tiny_model(seed=1)}
+    evaluate_probes(config(), directory, more, finetune=True, **options)
+    assert len(made) == 3  # the damaged one, the other model, and that beside features made by hand
+    evaluate_probes(config(), directory, {"tiny": tiny_model()}, finetune=True, **options | {"seed": 1})
+    assert made.count("tuned_out_of_fold") >= 2
 
 
 def test_networks_that_learn_from_labels_stand_in_the_same_table(directory: Path, made_tasks: None) -> None:

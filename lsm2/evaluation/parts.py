@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lsm2.files import replacing
 from lsm2.tables import write_table
 
 from .masks import file_name
+from .probing import Float
 from .recordings import BoolArray, Recordings
 
 _FORMAT = 2
 """Raise it when scores change their meaning: what was kept before is then computed anew."""
+_REMOVED = "without "
 
 
 class PartStore:
@@ -96,3 +101,41 @@ class PartStore:
             digest.update(np.packbits(hidden).tobytes())
         name = file_name(recordings.dataset, protocol, method)
         return self.directory / f"{name}--{digest.hexdigest()[:12]}.parquet"
+
+
+class PredictionStore:
+    """Out-of-fold predictions by task and method, a file each, likewise.
+
+    Args:
+        directory: Where the files are; made when the first is written. None keeps nothing.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.directory = directory
+
+    def get(
+        self, task: str, method: str, depends_on: object, predict: Callable[[], dict[str, Float]]
+    ) -> dict[str, Float]:
+        """Return predictions by what was removed, from the file if it is there.
+
+        Args:
+            task: The task's name.
+            method: The method's name.
+            depends_on: All that the predictions depend on, such as JSON can hold.
+            predict: Makes them.
+        """
+        if self.directory is None:
+            return predict()
+        digest = hashlib.sha256(json.dumps([_FORMAT, task, method, depends_on]).encode())
+        path = self.directory / f"{file_name(task, method)}--{digest.hexdigest()[:12]}.npz"
+        if path.exists():
+            try:
+                with np.load(path) as file:
+                    return {name.removeprefix(_REMOVED): file[name] for name in file.files}
+            except (zipfile.BadZipFile, ValueError, OSError):
+                pass  # a damaged file is made again
+        predicted = predict()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary, temporary.open("wb") as opened:
+            np.savez(opened, **{_REMOVED + name: values for name, values in predicted.items()})  # type: ignore[arg-type]
+        return predicted

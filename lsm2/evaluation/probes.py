@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +25,7 @@ from lsm2.wording import counted
 
 from .evaluate import machine, write_files
 from .features import hand_made, hand_made_of_events, missingness
+from .parts import PredictionStore
 from .probing import Features, Float, Rows, by_number_of_people, out_of_fold
 from .recordings import read_recordings
 from .tasks import TASKS, Task, shift
@@ -66,6 +68,15 @@ class Labelled:
     def channels(self) -> list[str]:
         """Names of the channels."""
         return [str(name) for name in self.recordings if name not in ("participant_id", "timestamp")]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that any change of recordings, labels or times changes."""
+        digest = hashlib.sha256()
+        for frame in (self.recordings, self.labels):
+            digest.update("\n".join(map(str, frame)).encode())
+            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
+        return digest.hexdigest()[:16]
 
     def without(self, removed: str) -> pd.DataFrame:
         """The recordings without a period of the day, or without a family of channels."""
@@ -116,7 +127,7 @@ def read_task(task: Task, config: PretrainConfig, directory: Path, seed: int = 0
     labels = task.read(directory)
     labels = labels[labels["participant_id"].isin(list(split))].reset_index(drop=True)
     if task.weekday is not None:
-        together = together[together["timestamp"].dt.weekday == task.weekday].reset_index(drop=True)
+        together = together[together["timestamp"].dt.day_of_week == task.weekday].reset_index(drop=True)
         labels = labels[labels["participant_id"].isin(together["participant_id"])].reset_index(drop=True)
     if task.shifted:
         together = shift(together, ("timestamp",), seed)
@@ -218,6 +229,7 @@ def evaluate_probes(
     components: int | None = None,
     repeats: int = 5,
     seed: int = 0,
+    out: str | Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> ProbeEvaluation:
     """Probe embeddings and baselines on the tasks of open recordings, by nested cross-validation over people.
@@ -234,6 +246,9 @@ def evaluate_probes(
         components: Principal components that features are reduced to; None for none.
         repeats: How often folds are drawn for participants' labels (windows: once).
         seed: Of hours by which made-up clocks are moved, and of bootstraps.
+        out: Directory in which finished predictions are kept, so that a run that was stopped goes on there,
+            and one with more models or tasks begins with them; None keeps nothing.
+            :meth:`ProbeEvaluation.save` writes the results.
         progress: Called with a line after each step.
 
     Raises:
@@ -248,6 +263,7 @@ def evaluate_probes(
     started = time.perf_counter()
     rows: list[dict[str, Any]] = []
     differences: list[dict[str, Any]] = []
+    kept = PredictionStore(None if out is None else Path(out) / "parts")
     for name in chosen:
         labelled = read_task(TASKS[name], config, directory, seed)
         people = labelled.labels["participant_id"].nunique()
@@ -257,7 +273,7 @@ def evaluate_probes(
         tables = features_of(labelled, models, labelled.removals() if removals else ())
         progress(f"{name}: features of {len(labelled.labels)} rows")
         found, paired = _score_task(
-            labelled, tables, models, few, finetune, components, repeats, seed, progress
+            labelled, tables, models, few, finetune, components, repeats, seed, kept, progress
         )
         rows += found
         differences += paired
@@ -282,6 +298,7 @@ def _score_task(
     components: int | None,
     repeats: int,
     seed: int,
+    kept: PredictionStore,
     progress: Callable[[str], None],
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     task, labels = labelled.task, labelled.labels
@@ -316,9 +333,11 @@ def _score_task(
     outputs: dict[str, dict[str, Float]] = {}
     for model in models:
         tables[f"{model} + {HAND_MADE}"] = tables[model].beside(tables[HAND_MADE])
+    known = [labelled.fingerprint, seed]
     for method, features in tables.items():
-        out = out_of_fold(features, rows, repeats=repeats)
-        outputs[method] = out
+        predict = partial(out_of_fold, features, rows, repeats=repeats)
+        depends_on = [*known, components, repeats, features.fingerprint]
+        outputs[method] = kept.get(task.name, method, depends_on, predict)
         progress(f"{task.name}: {method}")
     own = set(models)
     if finetune and task.level == "participant":
@@ -326,9 +345,8 @@ def _score_task(
         removals = next(iter(tables.values())).removed
         frames = {"": labelled.recordings} | {name: labelled.without(name) for name in removals}
         for method, scratch in ((f"{first}, fine-tuned", False), (SCRATCH, True)):
-            outputs[method] = tuned_out_of_fold(
-                base, frames, labels, rows, classes, scratch=scratch, seed=seed
-            )
+            tune = partial(tuned_out_of_fold, base, frames, labels, rows, classes, scratch=scratch, seed=seed)
+            outputs[method] = kept.get(task.name, method, [*known, base.hash, list(frames)], tune)
             own.add(method)
             progress(f"{task.name}: {method}")
     for method, out in outputs.items():

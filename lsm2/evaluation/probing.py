@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +25,14 @@ class Features:
     """(rows, features), NaN where a number cannot be told."""
     removed: Mapping[str, Float] = field(default_factory=dict)
     """The same after something was removed from the recordings, by its name."""
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that any change changes."""
+        digest = hashlib.sha256(repr([*self.removed, self.values.shape]).encode())
+        for values in (self.values, *self.removed.values()):
+            digest.update(np.ascontiguousarray(values, np.float64).tobytes())
+        return digest.hexdigest()[:16]
 
     def beside(self, other: Features) -> Features:
         """Both tables side by side."""
