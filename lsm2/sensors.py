@@ -47,11 +47,9 @@ def correct(days: Days, wanted: np.ndarray, fills: Sequence[np.ndarray]) -> None
     positions = [*still, *heart, *(energy if heart else ())]
     least = np.array([[channels[position].minimum] for position in positions], np.float32)
     most = np.array([[channels[position].maximum] for position in positions], np.float32)
-    for person in np.unique(days.person[wanted[:, positions].any(axis=(1, 2))]):
+    for person in np.unique(days.person[wanted.any(axis=2)[:, positions].any(axis=1)]):
         own = slice(*np.searchsorted(days.person, [person, person + 1]))
         asked = wanted[own, positions]
-        if not asked.any():
-            continue
         place = np.arange(len(asked)) + np.cumsum([0, *(days.next_day[own][:-1] < 0)])
         seen = _line(np.where(asked, np.nan, days.values[own, positions]), place)
         for fill in fills:

@@ -200,8 +200,8 @@ def probes(
 ) -> None:
     """Probe embeddings on labelled open recordings, beside features made by hand.
 
-    Writes scores.parquet, differences.parquet, facts.json, table.md and figures; finished predictions stay in the
-    directory, so that a run that was stopped goes on.
+    Writes scores.parquet, differences.parquet, facts.json, table.md and figures; finished predictions stay
+    in the directory, so that a run that was stopped goes on.
     """
     from lsm2.evaluation.probes import evaluate_probes
 
