@@ -47,7 +47,8 @@ def correct(days: Days, wanted: np.ndarray, fills: Sequence[np.ndarray]) -> None
     positions = [*still, *heart, *(energy if heart else ())]
     least = np.array([[channels[position].minimum] for position in positions], np.float32)
     most = np.array([[channels[position].maximum] for position in positions], np.float32)
-    for person in np.unique(days.person[wanted.any(axis=2)[:, positions].any(axis=1)]):
+    missing = np.logical_or.reduce(wanted, axis=2)
+    for person in np.unique(days.person[missing[:, positions].any(axis=1)]):
         own = slice(*np.searchsorted(days.person, [person, person + 1]))
         asked = wanted[own, positions]
         place = np.arange(len(asked)) + np.cumsum([0, *(days.next_day[own][:-1] < 0)])
