@@ -140,7 +140,7 @@ def main() -> None:
     parser.add_argument("--precision", choices=("float32", "bfloat16"), default="bfloat16")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    base = json.loads(options.config.read_text()) | {"warmup_steps": 100, "valid_windows": 256}
+    base = json.loads(options.config.read_text()) | {"valid_windows": 256}
     base["precision"] = options.precision
     base["network"] |= {"channel_regression": 0, "gap_regression": 0}
     options.out.mkdir(parents=True, exist_ok=True)
@@ -151,6 +151,7 @@ def main() -> None:
         for seed in options.seeds:
             raw = variant_config(base, name, seed)
             raw["steps"] = raw["valid_every"] = round(options.seconds / float(cost_file.read_text()))
+            raw["warmup_steps"] = min(100, raw["steps"] // 10)
             output = options.out / f"{name}-{seed}"
             if not (output / "checkpoint").exists():
                 pretrain(PretrainConfig.model_validate(raw), data=options.data, output=output)

@@ -38,6 +38,7 @@ from lsm2.evaluation import (
     total_bias,
     verdict,
 )
+from lsm2.evaluation.report import totals
 from lsm2.training.config import PretrainConfig
 
 from .evaluation_data import NAN, noise, recordings, runs, sparse, with_gaps, write_cohort
@@ -639,9 +640,17 @@ class TestTables:
         results = results_of({"linear": [1.0] * 10, "model": [2.0] * 10}, channel="steps")
         text = markdown(summarise(results), judged=["model"])
         assert "| steps | 10 min | 10 | 10 | 1 | 2 | 2.000 [2.000, 2.000] loss |" in text
-        assert (
-            "| steps | 10 min | 10 | 10 | -10.0 % (-10.0 %, -10.0 %) | -10.0 % (-10.0 %, -10.0 %) |" in text
-        )
+        bias = "-10.0 % [-10.0 %, -10.0 %] (-10.0 %, -10.0 %)"
+        assert f"| steps | 10 min | 10 | 10 | {bias} | {bias} |" in text
+
+    def test_totals_are_within_five_percent_beyond_or_not_known(self) -> None:
+        results = results_of({name: [1.0] * 10 for name in ("linear", "near", "wide")}, channel="steps")
+        results.loc[results["method"] == "near", "sum_filled"] = 96.0
+        results.loc[results["method"] == "wide", "sum_filled"] = [40.0, 140.0] * 5
+        text = totals(summarise(results))
+        assert "| linear | 1 | 0 | 0 | 1 | steps 10 min |" in text
+        assert "| near | 1 | 1 | 0 | 0 | - |" in text
+        assert "| wide | 1 | 0 | 1 | 0 | - |" in text
 
     def test_an_unknown_baseline_is_refused(self) -> None:
         with pytest.raises(ValueError, match="against='spline' is no method"):

@@ -10,6 +10,8 @@ from lsm2.wording import counted
 
 from .tables import markdown, markdown_table
 
+TOTAL_WITHIN = 0.05
+"""How far a total of hidden minutes may lie from the truth."""
 _ERRORS = {"mse": "squared error of the mean", "mae": "absolute error of the median"}
 
 
@@ -47,6 +49,8 @@ def page(facts: dict[str, Any], scores: pd.DataFrame, summary: pd.DataFrame, con
     lines.append(_skills(facts))
     if models:
         lines.append(_verdicts(contests))
+    if "bias" in summary:
+        lines.append(totals(summary))
     return "\n\n".join(lines) + "\n\n" + markdown(summary, judged=models)
 
 
@@ -97,3 +101,22 @@ def _verdicts(contests: pd.DataFrame) -> str:
         )
     header = ["model", "against", "by", "won", "tied", "lost", "lower with < 10 people", "lost cells"]
     return "## Verdicts: cells of channel and protocol\n\n" + markdown_table(header, rows)
+
+
+def totals(summary: pd.DataFrame) -> str:
+    """How many totals of hidden minutes are right: as they are, and as far as so few people can tell."""
+    rows = []
+    of_totals = summary[summary["bias"].notna() & (summary["method"] != "zero")]
+    for method, cells in of_totals.groupby("method", sort=False):
+        within = cells["bias"].abs() <= TOTAL_WITHIN
+        beyond = (cells["bias_low"] > TOTAL_WITHIN) | (cells["bias_high"] < -TOTAL_WITHIN)
+        named = (cells["channel"] + " " + cells["protocol"])[beyond]
+        numbers = [len(cells), within.sum(), (~within & ~beyond).sum(), beyond.sum()]
+        rows.append([str(method), *map(str, numbers), "; ".join(named) or "-"])
+    header = ["method", "cells", "within 5 %", "not known", "beyond 5 %", "which"]
+    return (
+        "## Totals of counts and energies over hidden minutes\n\n"
+        + markdown_table(header, rows)
+        + "\n\nNot known: the total is off by more than 5 %, but its 95 % interval over people (below) "
+        "reaches there; beyond: it does not."
+    )

@@ -29,7 +29,8 @@ _TITLES = {
     "mse_z": "MSE in the normalised transformed scale",
     "seam": "Seams: mean jump at the edges of gaps over the signal's own minute-to-minute difference "
     "(at 00:00)",
-    "bias": "Bias of totals over hidden minutes: filled / true - 1, all people (each person's quartiles)",
+    "bias": "Bias of totals over hidden minutes: filled / true - 1 of all people, its 95 % interval (each "
+    "person's quartiles)",
 }
 
 
@@ -249,4 +250,5 @@ def _seam(row: pd.Series) -> str:
 
 
 def _bias(row: pd.Series) -> str:
-    return f"{_percent(row['bias'])} ({_percent(row['bias_q25'])}, {_percent(row['bias_q75'])})"
+    interval = f"[{_percent(row['bias_low'])}, {_percent(row['bias_high'])}]"
+    return f"{_percent(row['bias'])} {interval} ({_percent(row['bias_q25'])}, {_percent(row['bias_q75'])})"
