@@ -140,7 +140,8 @@ def reconstruct(
     A gap is filled from what the day holds in all channels, and by models with ``network.usual_day`` also
     from what the channel is like at that time on the participant's other days. One that crosses midnight is
     filled from a window from noon to noon, blended into the days' own fills towards noon, so that there is
-    no seam at 00:00.
+    no seam at 00:00. Two kinds of gaps are told by their edges and filled by rules: an accelerometer that is
+    stuck, and a heart rate that fails when it is high (docs/filling.md).
 
     Args:
         data: As for :func:`embed`.
