@@ -30,6 +30,12 @@ PLAIN: dict[str, Any] = {
     "network.query_channels": False,
     "network.usual_day": False,
 }
+ONLY_TOKENS: dict[str, Any] = {
+    "masks.slots": 0.0,
+    "masks.channels": 0.0,
+    "masks.gaps": 0.0,
+    "masks.sides": 0.0,
+}
 LSM1: dict[str, Any] = {
     "network.missing": "impute",
     "masks.tokens": 2.0,
@@ -57,24 +63,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "targets_alike": {"distance_exponent": 0.0},
     "targets_nearly_alike": {"distance_exponent": 0.25},
     "no_sides": {"masks.sides": 0.0},
-    "only_random_tokens": {
-        "masks.slots": 0.0,
-        "masks.channels": 0.0,
-        "masks.gaps": 0.0,
-        "masks.sides": 0.0,
-    },
+    "only_random_tokens": ONLY_TOKENS,
     "people_alike": {"sources.*.weight": 1.0},
     "aim_plain": PLAIN,
     "lsm1": LSM1,
     "lsm1_plain": {**LSM1, **PLAIN},
-    "lsm1_tokens": {
-        **LSM1,
-        "masks.tokens": 1.0,
-        "masks.slots": 0.0,
-        "masks.channels": 0.0,
-        "masks.gaps": 0.0,
-        "masks.sides": 0.0,
-    },
+    "lsm1_tokens": {**LSM1, **ONLY_TOKENS, "masks.tokens": 1.0},
     "contrastive": {"contrastive": {}, "batch_windows": 64},
     "channel_regression": {"network.channel_regression": 64},
     "gap_regression": {"network.gap_regression": 64},

@@ -53,14 +53,14 @@ def correct(days: Days, wanted: np.ndarray, fills: Sequence[np.ndarray]) -> None
         asked = wanted[own, positions]
         place = np.arange(len(asked)) + np.cumsum([0, *(days.next_day[own][:-1] < 0)])
         seen = _line(np.where(asked, np.nan, days.values[own, positions]), place)
-        for fill in fills:
-            proposed = _line(fill[own, positions], place)
-            for row in range(len(still)):
-                _hold(seen[row], proposed[row])
-            if heart:
-                _lift(seen[len(still) :], proposed[len(still) :])
-            proposed = proposed.clip(least, most).reshape(len(positions), -1, DAY)[:, place].swapaxes(0, 1)
-            fill[own, positions] = np.where(asked, proposed, fill[own, positions])
+        proposed = np.stack([_line(fill[own, positions], place) for fill in fills])
+        for row in range(len(still)):
+            _hold(seen[row], proposed[:, row])
+        if heart:
+            _lift(seen[len(still) :], proposed[:, len(still) :])
+        by_day = proposed.clip(least, most).reshape(len(proposed), len(positions), -1, DAY)[:, :, place]
+        for fill, corrected in zip(fills, by_day.swapaxes(1, 2), strict=True):
+            fill[own, positions] = np.where(asked, corrected, fill[own, positions])
 
 
 def _line(values: np.ndarray, place: np.ndarray) -> np.ndarray:
@@ -85,19 +85,21 @@ def _inside(start: np.ndarray, stop: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.repeat(start, length) + since, np.minimum(since + 1, np.repeat(length, length) - since)
 
 
-def _hold(seen: np.ndarray, fill: np.ndarray) -> None:
-    """Fill the gaps of a stuck sensor with its number."""
+def _hold(seen: np.ndarray, fills: np.ndarray) -> None:
+    """Fill the gaps of a stuck sensor with its number, in place: fills (fills, minutes)."""
     start, stop = _gaps(seen)
     inside = (start >= _SIDE) & (stop + _SIDE <= len(seen))
     start, stop = start[inside], stop[inside]
     steps = np.arange(_SIDE)
     around = np.concatenate([seen[start[:, None] - 1 - steps], seen[stop[:, None] + steps]], axis=1)
     for number in np.flatnonzero((around == around[:, :1]).all(axis=1)):  # NaN equals nothing
-        fill[start[number] : stop[number]] = around[number, 0]
+        fills[:, start[number] : stop[number]] = around[number, 0]
 
 
-def _lift(seen: np.ndarray, fill: np.ndarray) -> None:
-    """Lift fills of gaps that are there because heart rate, the first channel, was high."""
+def _lift(seen: np.ndarray, fills: np.ndarray) -> None:
+    """Lift fills (fills, channels, minutes) of gaps that are there because heart rate, the first channel, was
+    high, in place.
+    """
     heart = seen[0]
     start, stop = _gaps(heart)
     if len(start) < _FEWEST:
@@ -111,14 +113,14 @@ def _lift(seen: np.ndarray, fill: np.ndarray) -> None:
         return
     minute, distance = _inside(start[lower > high], stop[lower > high])
     lift = _LIFT[0] + _LIFT[1] * np.log2(distance)
-    for channel, proposed in zip(seen, fill, strict=True):
+    for position, channel in enumerate(seen):
         own = np.isin(minute, _inside(*_gaps(channel))[0])
         if own.any():
             visible = np.flatnonzero(~np.isnan(channel))
-            ordinary, high = np.quantile(channel[visible], [0.5, 0.95])
+            ordinary, usual_most = np.quantile(channel[visible], [0.5, 0.95])
             between = np.interp(minute[own], visible, channel[visible])
-            lifted = between + lift[own] * (high - ordinary)
-            proposed[minute[own]] = np.maximum(proposed[minute[own]], lifted)
+            lifted = between + lift[own] * (usual_most - ordinary)
+            fills[:, position, minute[own]] = np.maximum(fills[:, position, minute[own]], lifted)
 
 
 def _rank_around(seen: np.ndarray, start: np.ndarray, stop: np.ndarray, value: np.ndarray) -> np.ndarray:

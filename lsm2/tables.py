@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -157,3 +158,14 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
             pq.write_table(to_arrow(frame), temporary, compression="zstd")
         else:
             frame.to_csv(temporary, compression="gzip" if path.name.lower().endswith(".gz") else None)
+
+
+def content_hash(frame: pd.DataFrame) -> str:
+    """16 hexadecimal digits that any change of rows, index or column names changes.
+
+    >>> frame = pd.DataFrame({"steps": [1, 2]})
+    >>> content_hash(frame) == content_hash(frame.copy()), content_hash(frame) == content_hash(frame[::-1])
+    (True, False)
+    """
+    rows = pd.util.hash_pandas_object(frame).to_numpy().tobytes()
+    return hashlib.sha256(rows + repr(list(frame.columns)).encode()).hexdigest()[:16]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from itertools import permutations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +20,7 @@ from lsm2.channels import Schema
 from lsm2.days import read_days
 from lsm2.probe import scores
 from lsm2.probe.linear import Recipe
+from lsm2.tables import content_hash
 from lsm2.wording import counted
 
 from .evaluate import machine, write_files
@@ -68,15 +68,6 @@ class Labelled:
     def channels(self) -> list[str]:
         """Names of the channels."""
         return [str(name) for name in self.recordings if name not in ("participant_id", "timestamp")]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits that any change of recordings, labels or times changes."""
-        digest = hashlib.sha256()
-        for frame in (self.recordings, self.labels):
-            digest.update("\n".join(map(str, frame)).encode())
-            digest.update(pd.util.hash_pandas_object(frame, index=False).to_numpy().tobytes())
-        return digest.hexdigest()[:16]
 
     def without(self, removed: str) -> pd.DataFrame:
         """The recordings without a period of the day, or without a family of channels."""
@@ -333,7 +324,7 @@ def _score_task(
     outputs: dict[str, dict[str, Float]] = {}
     for model in models:
         tables[f"{model} + {HAND_MADE}"] = tables[model].beside(tables[HAND_MADE])
-    known = [labelled.fingerprint, seed]
+    known = [content_hash(labelled.recordings), content_hash(labels), seed]
     for method, features in tables.items():
         predict = partial(out_of_fold, features, rows, repeats=repeats)
         depends_on = [*known, components, repeats, features.fingerprint]

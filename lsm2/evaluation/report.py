@@ -10,8 +10,7 @@ from lsm2.wording import counted
 
 from .tables import markdown, markdown_table
 
-TOTAL_WITHIN = 0.05
-"""How far a total of hidden minutes may lie from the truth."""
+_WITHIN = 0.05  # how far a total of hidden minutes may lie from the truth
 _ERRORS = {"mse": "squared error of the mean", "mae": "absolute error of the median"}
 
 
@@ -108,15 +107,16 @@ def totals(summary: pd.DataFrame) -> str:
     rows = []
     of_totals = summary[summary["bias"].notna() & (summary["method"] != "zero")]
     for method, cells in of_totals.groupby("method", sort=False):
-        within = cells["bias"].abs() <= TOTAL_WITHIN
-        beyond = (cells["bias_low"] > TOTAL_WITHIN) | (cells["bias_high"] < -TOTAL_WITHIN)
+        within = cells["bias"].abs() <= _WITHIN
+        beyond = (cells["bias_low"] > _WITHIN) | (cells["bias_high"] < -_WITHIN)
         named = (cells["channel"] + " " + cells["protocol"])[beyond]
         numbers = [len(cells), within.sum(), (~within & ~beyond).sum(), beyond.sum()]
         rows.append([str(method), *map(str, numbers), "; ".join(named) or "-"])
-    header = ["method", "cells", "within 5 %", "not known", "beyond 5 %", "which"]
+    percent = f"{100 * _WITHIN:.0f} %"
+    header = ["method", "cells", f"within {percent}", "not known", f"beyond {percent}", "which"]
     return (
         "## Totals of counts and energies over hidden minutes\n\n"
         + markdown_table(header, rows)
-        + "\n\nNot known: the total is off by more than 5 %, but its 95 % interval over people (below) "
-        "reaches there; beyond: it does not."
+        + f"\n\nNot known: the total is off by more than {percent}, but its 95 % interval over people "
+        "(below) reaches there; beyond: it does not."
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -19,7 +18,7 @@ import pyarrow.parquet as pq
 from lsm2.days import PARTICIPANT
 from lsm2.files import replacing
 from lsm2.scale.compute import Outcome, join, join_attrs, row_counts
-from lsm2.tables import attrs_of, to_arrow, with_attrs
+from lsm2.tables import attrs_of, content_hash, to_arrow, with_attrs
 
 MANIFEST, ERRORS = "_lsm2.json", "_errors.csv"
 _REPORT = b"lsm2.part"
@@ -163,8 +162,7 @@ def fingerprint(options: dict[str, Any]) -> dict[str, str]:
         if name in ("progress", "batch_size"):
             continue
         if isinstance(value, pd.DataFrame):
-            rows = pd.util.hash_pandas_object(value).to_numpy().tobytes()
-            value = hashlib.sha256(rows + repr(list(value.columns)).encode()).hexdigest()[:16]
+            value = content_hash(value)
         result[name] = str(value)
     return result
 
