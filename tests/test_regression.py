@@ -335,3 +335,13 @@ def test_where_another_channel_is_visible_nearby() -> None:
     assert nearby[0, 1].nonzero()[:, 0].tolist() == [98, 99, 100, 101, 102]  # not by its own minutes
     assert nearby[0, 0].nonzero()[:, 0].tolist() == list(range(298, 402))
     assert int(nearby[0, 2].sum()) == 5 + 104
+
+
+def test_another_channel_must_be_nearer_than_the_own_minutes() -> None:
+    visible = torch.zeros(1, 2, 1440, dtype=torch.bool)
+    visible[0, :, :100] = visible[0, :, 110:] = True  # a gap of both channels ...
+    assert not others_nearby(minutes_away(visible)).any()
+    visible[0, 1, 101] = True  # ... but for one minute of the second
+    nearby = others_nearby(minutes_away(visible))
+    assert nearby[0, 0].nonzero()[:, 0].tolist() == [101, 102, 103]  # 100 is as near to its own 99
+    assert not nearby[0, 1].any()

@@ -34,7 +34,9 @@ minute out: the heart follows effort by minutes.
 _SHARES = (0, 2, 4)
 """Stretches of which the visible share is told, beside that of the window."""
 _NEAR_MINUTES = 2
-"""Another channel must be visible within so many minutes, for the regression to have a say."""
+"""Another channel must be visible within so many minutes, and nearer than the own one, for the regression to
+have a say.
+"""
 _CHANNEL_FEATURES = 2 * (len(_STRETCHES) + 1) + len(_SHARES) + 1
 _CLOCK_FEATURES = 4
 LARGEST_LEVEL = 10.0
@@ -241,7 +243,8 @@ def blend_weight(away: Tensor, share: Tensor, minutes: Tensor) -> Tensor:
 
 
 def others_nearby(away: Tensor) -> Tensor:
-    """Where a regression has a say: another channel is visible within a few minutes.
+    """Where a regression has a say: another channel is visible within a few minutes, and nearer than the own
+    one. At the edges of a gap of all channels the own visible minutes tell more.
 
     Args:
         away: (days, channels, minutes) from :func:`lsm2.aim.context.minutes_away`.
@@ -249,5 +252,5 @@ def others_nearby(away: Tensor) -> Tensor:
     Returns:
         bool of the same shape.
     """
-    near = away <= _NEAR_MINUTES
-    return near.sum(1, keepdim=True) > near.long()
+    nearest = away.amin(1, keepdim=True)
+    return (nearest <= _NEAR_MINUTES) & (nearest < away)
