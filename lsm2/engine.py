@@ -148,6 +148,9 @@ class Engine:
                 answer = (reading.mean if point == "mean" else reading.median).float()
                 if clip:
                     answer = network.normaliser.into_range(answer, channel)
+                    if point == "median":
+                        mean = network.normaliser.into_range(reading.mean.float(), channel)
+                        answer = network.normaliser.possible_median(answer, mean, channel)
                 patches = fills.reshape(len(values), config.tokens, config.patch_minutes)
                 patches[places] = answer.cpu().numpy()
         for fills in out:

@@ -1083,3 +1083,40 @@ def test_index_levels_that_are_ignored_are_told(recwarn: pytest.WarningsRecorder
     assert not recwarn.list
     read(["north", "north", "south", "south"])
     assert "index level 'site' is neither participant nor time" in str(recwarn.pop(UserWarning).message)
+
+
+def test_amounts_of_several_minutes_are_told(recwarn: pytest.WarningsRecorder) -> None:
+    times = pd.date_range("2024-03-01 10:00", periods=40, freq="5min")
+    frame = pd.DataFrame({"steps": 50.0, "heart_rate": 60.0}, index=times)
+    read_days(frame, SCHEMA)
+    said = str(recwarn.pop(UserWarning).message)
+    assert "column 'steps' has a value every 5 minutes" in said and not recwarn.list
+    remedy = said.split("for instance by ")[1].split(", or read")[0]
+    spread = frame.assign(steps=0).resample("1min").ffill().assign(steps=eval(remedy))  # as it says
+    days = read_days(spread, SCHEMA)
+    assert np.nansum(days.values[:, STEPS]) == 50 * 39 + 10  # the last row stands for its own minute
+    some = frame.drop(columns="steps").join(spread["steps"].drop(spread.index[7::9]), how="outer")
+    read_days(some, SCHEMA)  # minutes with holes
+    read_days(frame.iloc[:15], SCHEMA)  # too few to tell
+    read_days(frame[["heart_rate"]], SCHEMA)
+    assert not recwarn.list
+
+
+def test_levels_that_another_unit_explains_are_told() -> None:
+    schema = Schema.from_names(["watch_acceleration", "mets"])
+    frame = pd.DataFrame({"watch_acceleration": 9.81, "mets": 1.2}, index=minutes(periods=400))
+    with pytest.warns(UserWarning, match=r"'watch_acceleration' is 9.81 g .* 'm/s2'"):
+        read_days(frame, schema)
+    with pytest.warns(UserWarning, match=r"'mets' is 12 MET .* 'tenths'"):
+        read_days(frame[["mets"]] * 10, schema)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_days(frame, schema, units={"watch_acceleration": "m/s2"})
+        read_days(frame.iloc[:300] * 10, schema, units={"watch_acceleration": "m/s2"})  # five hours of sport
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+def test_times_of_1970_are_refused(unit: int) -> None:
+    seconds = minutes().as_unit("s").asi8 * unit
+    with pytest.raises(FrameError, match=r"all 4 rows are of 1970.*unit='s'\), or unit='ms'"):
+        read_days(heart([60.0] * 4, pd.to_datetime(seconds)), SCHEMA)

@@ -222,7 +222,7 @@ def test_rows_are_matched_by_keys_not_by_position(probe: Probe, table: pd.DataFr
 def test_ids_match_whatever_their_type(probe: Probe, table: pd.DataFrame, kind: str) -> None:
     numbered = table.reset_index()
     numbered["participant_id"] = pd.Series(numbered["participant_id"].str[1:].astype(int)).astype(kind)
-    labels = pd.Series([("even", "odd")[i % 2] for i in range(20)], index=range(20))
+    labels = pd.Series([("even", "odd")[i % 2] for i in range(20)], index=pd.RangeIndex(20, name="id"))
     found = quietly(numbered, labels, cv=2)
     assert found.metrics_["rows"] == 60 and found.metrics_["auroc"]["value"] > 0.8
 
@@ -328,7 +328,8 @@ def test_the_task_can_be_said(table: pd.DataFrame) -> None:
         (lambda y: y.iloc[:1].map({"even": 2.5}), {}, "a regression needs different|one class"),
         (lambda y: y.where(y.index != "p000", "rare"), {}, "only one of the people has label 'rare'"),
         (lambda y: pd.concat([y, pd.Series({"p003": "even"})]), {}, "p003 is labelled 'odd' and 'even'"),
-        (lambda y: y.set_axis(range(20)), {}, r"no row .* participant_id 0 \(int64\), .* 'p000' \("),
+        (lambda y: y.set_axis(range(20)), {}, "labels say nothing of whom they are about"),
+        (lambda y: y.set_axis(range(1, 21)), {}, r"no row .* participant_id 1 \(int64\), .* 'p000' \("),
         (lambda y: y, {"task": "regression"}, "labels are text, such as 'even'.*needs numbers"),
         (lambda y: y == "odd", {"task": "regression"}, "labels are bools"),
         (lambda y: y, {"task": "clustering"}, "task='clustering' is not known; it is one of auto"),
@@ -478,6 +479,24 @@ def test_row_numbers_are_nobodys_ids(probe: Probe, table: pd.DataFrame) -> None:
     np.testing.assert_array_equal(lsm2.predict(bare, probe)["p_odd"], lsm2.predict(table, probe)["p_odd"])
     with pytest.raises(ValueError, match="labels name participants, and the data names none"):
         lsm2.fit_probe(bare, parity(table))
+
+
+@pytest.mark.parametrize("name", ["subject", "Id", "user"])
+def test_row_numbers_of_labels_are_nobodys_ids(name: str) -> None:
+    table = days(signal=9)
+    table.index = table.index.set_levels(range(20), level=0)  # ids are numbers, and rows are numbered
+    labels = parity(table).rename("parity").rename_axis(name)
+    shuffled = labels.sample(frac=1, random_state=0).reset_index()
+    message = f"labels say nothing of whom they are about: they have columns '{name}', 'parity' and row numbers"
+    with pytest.raises(ValueError, match=message):
+        lsm2.fit_probe(table, shuffled, label="parity")
+    with pytest.raises(ValueError, match="row numbers for an index"):
+        lsm2.fit_probe(table, shuffled["parity"])
+    with pytest.raises(ValueError, match="row numbers for an index"):
+        lsm2.fit_probe(table, shuffled[shuffled.index > 2], label="parity")  # some of the rows
+    for said in (labels, labels.to_dict(), shuffled.rename(columns={name: "participant_id"})):
+        probe = quietly(table, said, label=None if isinstance(said, dict) else "parity")
+        assert probe.metrics_["auroc"]["value"] > 0.95
 
 
 def test_other_channels_are_warned_of(probe: Probe, table: pd.DataFrame) -> None:

@@ -160,6 +160,7 @@ def test_it_has_a_say_away_from_the_own_channel_and_near_others() -> None:
     plain = tiny_network(usual_day=True)
     plain.load_state_dict({k: v for k, v in mixed.state_dict().items() if not k.startswith("regression")})
     with torch.inference_mode():
+        usual = mixed._usual(values, visible, start, usual)  # at times never seen, as is expected
         own, both = (n.reconstruct(values, visible, start, asked, usual) for n in (plain, mixed))
         rows = Minutes(
             values, visible, usual, start, mixed.config, mixed.normaliser, mixed.regression.profile

@@ -13,7 +13,7 @@ import torch
 import lsm2
 from lsm2 import Model
 from lsm2.aim.context import build_context
-from lsm2.aim.usual import usual_day, usual_sums
+from lsm2.aim.usual import usual_day, usual_sums, with_unseen_times
 from lsm2.days import read_days
 from lsm2.training import PretrainConfig
 from lsm2.training.dataset import Windows, load_recordings
@@ -234,3 +234,45 @@ def test_training_windows_see_other_days_turned_like_themselves() -> None:
     assert set(drawn) == {0, 1, 2}
     batch = windows.draw(torch.Generator().manual_seed(0), settings.batch_windows)
     assert batch.usual is not None and batch.usual.shape == (64, 1, 144, 3)
+
+
+@pytest.mark.parametrize("turn", [0, 72])
+def test_times_never_seen_are_as_train_people_let_expect(turn: int) -> None:
+    network = tiny_network(usual_day=True)
+    config, normaliser = network.config, network.normaliser
+    start = torch.tensor([turn])
+    values = torch.full((1, 5, 1440), 85.0)
+    clock = (torch.arange(1440) + turn * 10) % 1440
+    visible = torch.zeros(values.shape, dtype=torch.bool)
+    visible[0, :2] = (clock >= 480) & (clock < 1200)  # by day
+    visible[0, 2] = True
+    profile = torch.zeros(5, 144, 2)
+    profile[0, :36] = -1.0  # low until six
+    own = usual_sums(values, visible, config, normaliser)
+    others = 2 * own
+    with_times = with_unseen_times(others, own, profile, start, config, normaliser)
+    found = usual_day(with_times, config, normaliser)
+    night, day = (
+        ((torch.arange(144) + turn) % 144 >= low) & ((torch.arange(144) + turn) % 144 < high)
+        for low, high in ((3, 30), (48, 120))
+    )
+    scale, centre = 15.0, 75.0  # of channel 0
+    above = (
+        (85 - centre) / scale * 2160 / (2160 + 60)
+    )  # a day and two more of 720 minutes, and an hour of doubt
+    assert torch.allclose(found.level_z[0, 0, night], torch.tensor(above - 1), atol=1e-3)
+    assert torch.allclose(found.level_z[0, 0, day], torch.tensor(10 / scale))
+    assert torch.equal(with_times[0, 2:], others[0, 2:])  # seen all day, or never
+    assert (found.level[0, 1] >= 0).all()
+
+
+def test_who_wears_nothing_at_night_is_given_a_night() -> None:
+    recording = lsm2.simulate(participants=2, days=4, seed=1)[["heart_rate", "steps"]]
+    hour = recording.index.get_level_values(1).hour
+    night = (hour < 6) & recording["heart_rate"].notna()
+    given = recording.where(pd.Series((hour >= 9) & (hour < 21), recording.index), np.nan)
+    filled = lsm2.reconstruct(given)
+    error = (filled - recording)["heart_rate"][night].abs().mean()
+    by_line = (given["heart_rate"].interpolate() - recording["heart_rate"])[night].abs().mean()
+    assert error < 0.6 * by_line
+    assert filled["steps"][night].mean() < 0.5 * given["steps"].mean()

@@ -18,6 +18,7 @@ from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded, rounded
 from lsm2.aim.reading import Reading, corrected_count, corrected_logit
 from lsm2.aim.regression import ChannelRegression, Minutes
+from lsm2.aim.usual import sums_or_none, usual_sums, with_unseen_times
 
 _REVERSION_MINUTES = 180.0  # to begin with
 _MULTIPLE = 32  # sizes of training batches are rounded up: on CPUs each new shape costs the making of kernels
@@ -201,6 +202,7 @@ class AIM(nn.Module):
             self.config.patch_minutes, -1
         )
         values, visible = self._given(values, observed, wanted & ~observed)
+        usual = self._usual(values, visible, start, usual)
         encoded = self._encode(values, visible, start)
         day, token = asked.nonzero(as_tuple=True)
         memory = self.encoder_to_decoder(rounded(encoded.output))
@@ -272,6 +274,15 @@ class AIM(nn.Module):
                 profile = self.regression.profile
                 blend.with_channels(self.regression, lambda: Minutes(*given, profile))
             return blend.reading
+
+    def _usual(self, values: Tensor, visible: Tensor, start: Tensor, usual: Tensor | None) -> Tensor | None:
+        """The usual day, with what is expected at times at which nothing of the person was seen."""
+        if self.regression is None or not self.config.usual_day:
+            return usual
+        own = usual_sums(values, visible, self.config, self.normaliser)
+        others = sums_or_none(usual, values, self.config)
+        profile = self.regression.profile
+        return with_unseen_times(others, own, profile, start, self.config, self.normaliser)
 
     def _context(self, values: Tensor, visible: Tensor, usual: Tensor | None) -> Context | None:
         if not self.config.correction:

@@ -67,3 +67,10 @@ class Normaliser(nn.Module):
         range.
         """
         return torch.maximum(torch.minimum(values, self.maximum[channel]), self.minimum[channel])
+
+    def possible_median(self, median: Tensor, mean: Tensor, channel: Tensor) -> Tensor:
+        """Lower medians (n, minutes) to what they can be beside means of own-unit values in the valid range:
+        at most twice as far above the minimum (Markov's inequality).
+        """
+        least = self.minimum[channel]
+        return torch.where(torch.isinf(least), median, torch.minimum(median, least + 2 * (mean - least)))

@@ -76,6 +76,37 @@ def expected_day(others: Tensor, own: Tensor, profile: Tensor, start: Tensor, co
     return torch.cat([profile[..., :1], expected, between, known], dim=-1)
 
 
+def with_unseen_times(
+    others: Tensor, own: Tensor, profile: Tensor, start: Tensor, config: AIMConfig, normaliser: Normaliser
+) -> Tensor:
+    """Add a day as train people let expect it at the times of the day at which nothing of a person was ever
+    seen.
+
+    Who never wears the watch at night has a usual night of nothing, and would be given days for nights.
+
+    Args:
+        others: (days, channels, slots, 3) sums of :func:`usual_sums` over the person's other days, slots in
+            the window's order.
+        own: The same of the window's own visible minutes.
+        profile: (channels, slots, 2) of train people, see :func:`expected_day`.
+        start: (days,) clock slot at which each window begins.
+        config: Dimensions.
+        normaliser: The channels' constants.
+
+    Returns:
+        The sums ``others``, with a day's minutes at the expected level in slots around which there is no
+        minute of the channel, on any day; channels without any minute are left alone.
+    """
+    expected = expected_day(others, own, profile, start, config)[..., 1:3]
+    least = normaliser.minimum[:, 0]
+    level = torch.maximum(expected[..., 1], (least / normaliser.scale[:, 0])[:, None])
+    level_z = torch.maximum(expected[..., 0], normaliser.normalise(least[:, None]))
+    day = config.patch_minutes * torch.stack([torch.ones_like(level), level_z, level], dim=-1)
+    count = (others + own)[..., :1]
+    unseen = (sums_around(count, config.usual_patches) < 0.5) & (count.sum(2, keepdim=True) > 0.5)
+    return others + day * unseen
+
+
 def sums_around(sums: Tensor, reach: int) -> Tensor:
     """Sums (..., slots, k) that hold those of so many slots on either side too, around the clock."""
     rows = sums.movedim(-1, -2)

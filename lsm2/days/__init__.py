@@ -6,7 +6,7 @@ from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Level, Origin, coverage, crosses_midnight
 from lsm2.days.events import Events, find_key, positions, read_events
 from lsm2.days.gaps import describe
-from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, as_times, raw_keys
+from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, as_times, names_people, raw_keys
 from lsm2.days.nonwear import mask_nonwear, run_lengths, worn
 from lsm2.days.overlaps import Overlaps, overlaps
 from lsm2.days.read import read_days
@@ -34,6 +34,7 @@ __all__ = [
     "lay_out",
     "make_windows",
     "mask_nonwear",
+    "names_people",
     "overlaps",
     "positions",
     "raw_keys",

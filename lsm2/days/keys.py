@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -16,11 +17,17 @@ from lsm2.days.clock import absolute_minutes, as_zone, is_utc, offsets
 
 PARTICIPANT, TIMESTAMP = "participant_id", "timestamp"
 
+_PEOPLE = re.compile("subject|participant|patient|person|user|people|id$")
 _FARTHEST = 2**32  # minutes, about 8,000 years: keeps (person, minute) within 64 bits
 
 
 class FrameError(ValueError):
     """A frame that cannot be read as a recording: what is wrong, where, and what to do."""
+
+
+def names_people(label: Any) -> bool:
+    """Whether the name of a column speaks of people, so that it may tell them apart."""
+    return _PEOPLE.search(plain_name(label)) is not None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -12,14 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsm2.channels import Schema, listing, plain_name
+from lsm2.channels import Schema, listing
 from lsm2.days.clock import DAY
 from lsm2.days.days import Column, Days, Origin
-from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, Keys, read_keys
+from lsm2.days.doubts import check_times, warn_of_doubts
+from lsm2.days.keys import PARTICIPANT, TIMESTAMP, FrameError, Keys, names_people, read_keys
 from lsm2.days.values import as_floats, drop_zeros, keep_valid, own_limits, to_canonical
 from lsm2.wording import counted
-
-_NAMES_PEOPLE = re.compile("subject|participant|patient|person|user|people|id$")
 
 
 def read_days(
@@ -53,8 +51,9 @@ def read_days(
             nothing was recorded; the way back still returns them as they are.
 
     Raises:
-        FrameError: The frame has no time information, a row without time or participant, a column without
-            numbers, or rows of several people and a column that tells them apart but is not named.
+        FrameError: The frame has no time information, times of 1970 alone, a row without time or participant,
+            a column without numbers, or rows of several people and a column that tells them apart but is not
+            named.
         ChannelError: No column, or two columns, hold a channel; a channel or a unit is not known.
 
     >>> times = pd.date_range("2024-03-01 23:58", periods=4, freq="min")
@@ -66,6 +65,7 @@ def read_days(
     _check_types(data, columns, units)
     conversions = schema.conversions(units)
     keys = read_keys(data, tz=tz, participant=participant, timestamp=timestamp)
+    check_times(keys)
     found, unknown = schema.resolve([label for label in data.columns if label not in keys.columns], columns)
     if unknown:
         warnings.warn(
@@ -84,6 +84,7 @@ def read_days(
     columns_read = tuple(column for column, _ in read)
     outside = sum(count for _, count in read)
     days = _assemble(schema, keys, minutes, columns_read, outside, dict(data.attrs))
+    warn_of_doubts(days)
     if not keep_zeros:
         drop_zeros(days.values, schema)
     return days
@@ -193,7 +194,7 @@ def _check_conflicts(
         f"values (the first at {whose}{when})"
     )
     for label in [] if keys.keyed else ignored:
-        if not _NAMES_PEOPLE.search(plain_name(label)):
+        if not names_people(label):
             continue
         own = data[[label]].iloc[rows, 0].astype(str).to_numpy()
         if not conflicting(stamps.assign(own=own)).any():

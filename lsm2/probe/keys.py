@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lsm2.channels import plain_name
-from lsm2.days import as_times
+from lsm2.days import as_times, names_people
 
 PARTICIPANT = "participant_id"
 KEYS = (PARTICIPANT, "date", "timestamp", "channel", "start", "end")
@@ -92,6 +92,7 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str) -> Keys:
     Columns and index levels count by name (``participant_id`` or the name given, ``date``, ``timestamp``,
     ``channel``, ``start``, ``end``). Of index levels with other names or none, the first that holds no
     timestamps is the participant; timestamps are a date where all are midnights; two of them are an interval.
+    Row numbers are nobody's ids (:func:`numbers_rows`).
 
     Args:
         frame: The table.
@@ -117,7 +118,7 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str) -> Keys:
             others.append(values)
         elif key not in found:
             found[key] = f"the index of the {what}", values
-    if not (isinstance(index, pd.RangeIndex) and index.name is None and columns):
+    if not numbers_rows(frame):
         found |= _guess(others, found, f"the index of the {what}")
     read: dict[str, pd.Index] = {}
     for key in KEYS:
@@ -125,6 +126,17 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str) -> Keys:
             where, held = found[key]
             read[key] = as_times(held, where) if key in _TIMES else held
     return Keys(read, tuple(columns), len(frame))
+
+
+def numbers_rows(frame: pd.DataFrame) -> bool:
+    """Whether the index of a table may be its row numbers: from 0 on, or whole numbers without a name beside
+    a column whose name speaks of people.
+    """
+    index = frame.index
+    if index.nlevels > 1 or index.name is not None or not pd.api.types.is_integer_dtype(index.dtype):
+        return False
+    counted = isinstance(index, pd.RangeIndex) and (index.start, index.step) == (0, 1)
+    return counted or any(names_people(label) for label in frame.columns)
 
 
 def _guess(

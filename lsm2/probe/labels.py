@@ -11,7 +11,7 @@ import pandas as pd
 
 from lsm2.channels import listing, nearest
 from lsm2.days import FrameError
-from lsm2.probe.keys import KEYS, PARTICIPANT, Keys, read_keys
+from lsm2.probe.keys import KEYS, PARTICIPANT, Keys, numbers_rows, read_keys
 
 # The keys by which labels may name rows of each level; fewer keys mean that rows share a label.
 _FITTING = {
@@ -78,11 +78,11 @@ def read_labels(
 
     Raises:
         TypeError: ``labels`` is none of these.
-        FrameError: The column of labels is not clear, all labels are missing, one thing has two labels, or a
-            time cannot be read.
+        FrameError: Nothing says whom the labels are about, the column of labels is not clear, all labels are
+            missing, one thing has two labels, or a time cannot be read.
     """
     if isinstance(labels, Mapping):
-        labels = pd.Series(labels)
+        labels = pd.Series(list(labels.values()), index=pd.Index(list(labels), name=PARTICIPANT))
     if isinstance(labels, pd.Series):
         frame = labels.rename("label" if label is None else label).to_frame()
         named, name = frame.columns[0], None if labels.name is None else str(labels.name)
@@ -91,6 +91,13 @@ def read_labels(
     else:
         raise TypeError(f"labels must be a Series, a frame or a mapping, not {type(labels).__name__}")
     keys = read_keys(frame, participant, "labels")
+    if not keys.names and numbers_rows(frame):
+        raise FrameError(
+            f"labels say nothing of whom they are about: they have columns {listing(frame.columns)} and row "
+            f"numbers for an index. Index them by participant, or call their column {PARTICIPANT!r}; if the "
+            "row numbers are the participants' ids, say so by "
+            f"labels.rename_axis({PARTICIPANT!r})"
+        )
     group_column = groups if isinstance(groups, str) else None
     if group_column is not None and group_column not in frame.columns:
         raise FrameError(
