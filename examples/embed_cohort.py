@@ -17,8 +17,12 @@ import lsm2
 
 
 def nearest_days(days: pd.DataFrame) -> pd.Series:
-    """Return for each day whether the most similar other one is the same person's."""
-    unit = days.to_numpy() / np.linalg.norm(days.to_numpy(), axis=1, keepdims=True)
+    """Return for each day whether the most similar other one is the same person's.
+
+    All embeddings have a large part in common, which is taken away first.
+    """
+    own = days.to_numpy() - days.to_numpy().mean(axis=0)
+    unit = own / np.linalg.norm(own, axis=1, keepdims=True)
     similarity = unit @ unit.T  # (days, days)
     np.fill_diagonal(similarity, -1)
     people = days.index.get_level_values(0)

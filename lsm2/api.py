@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from lsm2.channels import listing
 from lsm2.days import read_days
 from lsm2.intervals import collect, fit, join
 from lsm2.loading import resolve
 from lsm2.model import Level, Model, Point, Summary
+
+_MANY_PEOPLE = 10
+"""Bounds that rest on fewer are warned of."""
 
 
 def embed(
@@ -252,7 +257,7 @@ def calibrate(
     minutes, predicted level and what else was recorded. People count alike, however much they recorded. Use
     recordings of people on whom the weights were not trained (split-conformal prediction; Vovk et al. 2005,
     Lei et al. 2018), the more people the better: the levels are widened until people who were left out of
-    the fit are covered.
+    the fit are covered. Fewer than ten are warned of.
 
     Args:
         model: The model, or a name or folder for :func:`load_model`.
@@ -312,6 +317,14 @@ def calibrate(
         provisional=provisional,
         data={"folds": [m.hash for m, _ in parts], "most_days": most_days, "seed": seed},
     )
+    few = [channel.name for channel in calibration.config.channels if channel.people < _MANY_PEOPLE]
+    if few:
+        warnings.warn(
+            f"the bounds of {listing(few)} rest on fewer than {_MANY_PEOPLE} people, and may hold much less "
+            "of other people than they say; calibrate on more",
+            UserWarning,
+            stacklevel=2,
+        )
     return whole.with_calibration(calibration)
 
 

@@ -129,7 +129,84 @@ def test_files_in_a_folder_are_participants(tmp_path: Path) -> None:
     }
 
 
+def test_files_of_one_name_are_called_by_their_paths(tmp_path: Path) -> None:
+    files = {
+        name: agd([("2024-03-31 07:45:00", 1, count)])
+        for count, name in enumerate(("a/P01.agd", "b/P01.agd", "b/P02.agd", "c/P03.agd"))
+    }
+    files["c/P03.csv"] = "date,time,axis1,steps\n2024-03-31,07:45:00,1,4\n"
+    frame = read_actigraph(write_folder(tmp_path, files))
+    found = {person: steps for (person, _), steps in frame["steps"].dropna().items()}
+    assert found == {"a/P01": 0, "b/P01": 1, "P02": 2, "c/P03.agd": 3, "c/P03.csv": 4}
+
+
+def test_epochs_of_days_tell_of_no_minutes(read: Read) -> None:
+    with pytest.warns(UserWarning, match=r"left out 2 amounts of more than three hours .*steps: 1"):
+        frame = read(agd([("2024-03-31 07:45:00", 150, 9000)], epoch=86_400), tz="Europe/Berlin")
+    assert frame.empty
+
+
 # --- CSV ---
+
+
+TABLE = "Data Table File Created By ActiGraph GT3XPlus ActiLife v6.10.2 Firmware v2.0.0"
+
+
+@pytest.mark.parametrize("title", [TABLE, TABLE.replace(" File", ""), TABLE.replace("Table ", "")])
+def test_titles_of_actilife(read: Read, title: str) -> None:
+    rest = preamble().partition("\r\n")[2]
+    text = f"------------ {title} date format M/d/yyyy Filter Normal -----------\r\n{rest}"
+    text = text.replace("Epoch Period", "Window Period") if title == TABLE else text
+    assert counts(read(text + "Date, Time, Axis1,Axis2\r\n3/31/2024,07:45:00,100,1\r\n", "one.csv")) == {
+        "07:45": 100.0
+    }
+    assert counts(read(text + "100,0\r\n", "one.csv")) == {"07:45": 100.0}
+
+
+def test_utf16(read: Read) -> None:
+    text = preamble() + "Date,Time,Axis1\r\n3/31/2024,07:45:00,100\r\n"
+    assert counts(read(text.encode("utf-16"), "one.csv")) == {"07:45": 100.0}
+
+
+def test_decimal_commas_without_a_header(read: Read) -> None:
+    frame = read(preamble() + "1;0;1;0;12,5\r\n2,5;0;1;7;12,5\r\n", "one.csv")
+    assert counts(frame) == {"07:45": 1.0, "07:46": 2.5}
+    assert observed(frame, "steps") == {"07:45": 0.0, "07:46": 7.0}
+
+
+@pytest.mark.parametrize(
+    ("mode", "row", "steps"),
+    [
+        (12, "100,1,2", None),
+        (12, "100,1,2,2.5", None),
+        (13, "100,1,2,9", 9.0),
+        (13, "100,1,2,9,2.5", 9.0),
+        (61, "100,1,2,9,4,0,1,0,0", 9.0),
+        (61, "100,1,2,9,4,0,1,0,0,2.5", 9.0),
+        (61, "100,1,2,9", None),  # not as many columns as the mode says
+        (1, "100,9", 9.0),
+    ],
+)
+def test_steps_without_a_header_are_where_the_mode_says(
+    read: Read, mode: int, row: str, steps: float | None
+) -> None:
+    frame = read(preamble().replace("Mode = 13", f"Mode = {mode}") + f"{row}\r\n", "one.csv")
+    assert counts(frame) == {"07:45": 100.0}
+    assert steps is None or observed(frame, "steps") == {"07:45": steps}
+    assert ("steps" in frame) == (steps is not None)
+
+
+def test_a_heart_rate_without_a_header(read: Read) -> None:
+    frame = read(preamble().replace("Mode = 13", "Mode = 15") + "100,1,2,9,61\r\n", "one.csv")
+    assert (observed(frame, "steps"), observed(frame, "heart_rate")) == ({"07:45": 9.0}, {"07:45": 61.0})
+
+
+@pytest.mark.parametrize("time", ["4:30:00 PM", "04:30:00 p. m.", "4:30:00\u202fp.m.", "16:30:00"])
+def test_the_half_of_the_day(read: Read, time: str) -> None:
+    for text in (preamble(time=time), "".join(f'"{line}"\r\n' for line in preamble(time=time).splitlines())):
+        assert counts(read(text + "100,0,0,9\r\n", "one.csv")) == {"16:30": 100.0}
+    dated = preamble(time=time) + f"Date,Time,Axis1\r\n3/31/2024,{time},100\r\n"
+    assert counts(read(dated, "one.csv")) == {"16:30": 100.0}
 
 
 def test_csv_with_columns_of_dates(read: Read) -> None:
@@ -167,7 +244,7 @@ def test_csv_counted_on_from_the_start(read: Read) -> None:
 
 def test_csv_without_first_lines(read: Read) -> None:
     assert counts(read("date,time,axis1\n2024-03-31,07:45:00,100\n", "one.csv")) == {"07:45": 100.0}
-    days = "".join(f"{day}/4/2024,07:45:00,{day}\n" for day in (12, 13, 14))
+    days = "".join(f"{day}/4/2024,07:{at}:00,{day}\n" for day in (12, 13, 14) for at in (45, 46))
     assert str(read("date,time,axis1\n" + days, "one.csv").index[0]) == "2024-04-12 00:00:00"
     with pytest.raises(ValueError, match=r"day and month cannot be told apart.*time_format"):
         read("date,time,axis1\n3/4/2024,07:45:00,100\n", "one.csv")

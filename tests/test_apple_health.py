@@ -141,6 +141,29 @@ def test_an_amount_without_length_goes_to_its_minute(read: Read) -> None:
     assert frame["steps"].sum() == 12
 
 
+def test_amounts_that_no_minute_can_hold_are_missing(read: Read) -> None:
+    entries = (steps(12_000, "10:00", by=PHONE), record("DistanceWalkingRunning", 42_000, "10:00", by=PHONE))
+    more = steps(20, "10:02", "10:03", by=PHONE)
+    with pytest.warns(UserWarning, match=r"2 samples are outside the valid range.*steps: 1"):
+        frame = read(*entries, more)
+    assert frame["steps"].sum() == 20 and "10:00" not in observed(frame, "steps")
+    assert frame["distance"].sum() == 0 and frame.attrs["out_of_range"] == 2
+    with pytest.warns(UserWarning, match=r"2 samples are outside the valid range.*iphone_steps: 1"):
+        assert read(*entries, more, layout="openmhc")["iphone_steps"].sum() == 20
+
+
+def test_the_total_of_a_day_says_nothing_of_minutes(read: Read) -> None:
+    total = (steps(8000, "00:00", "23:59:59", by=APP), record("FlightsClimbed", 8, "00:00", "12:00", by=APP))
+    walk = steps(150, "10:00", "10:05", by=APP)
+    with pytest.warns(
+        UserWarning, match=r"left out 2 amounts of more than three hours \(steps: 1, floors: 1\)"
+    ):
+        frame = read(*total, walk)
+    assert list(frame.columns) == ["steps"] and frame.attrs["records"] == {"steps": 1}
+    assert frame["steps"].sum() == 150 and frame["steps"].count() == 5 + 2 * 7
+    assert read(steps(90, "08:00", "11:00", by=APP))["steps"].sum() == pytest.approx(90)
+
+
 def test_heart_rate_is_the_mean_of_a_minute(read: Read) -> None:
     frame = read(record("HeartRate", 60, "10:00:05"), record("HeartRate", 80, "10:00:55"))
     assert observed(frame, "heart_rate") == {"10:00": 70.0}

@@ -146,6 +146,16 @@ def test_what_is_malformed_is_named_or_counted(read: Read, text: str, message: s
         assert observed(read(files, on_error="skip"), "skin_temperature") == {"10:00": 33.5}
 
 
+@pytest.mark.parametrize(
+    "text", ["time,temperature\n2024-03-05 10:00,33\n", "timestamp;value\n1709632800;33\n", "a,b\n"]
+)
+def test_a_table_called_like_a_signal_is_none(read: Read, text: str) -> None:
+    with pytest.raises(FileNotFoundError, match="holds no file of Empatica's"):
+        read({"temp.csv": text})
+    files = {"temp.csv": text, "HR.csv": e4("2024-03-05 10:00:00", 1, 60)}
+    assert list(read(files).columns) == ["heart_rate"]
+
+
 # --- EmbracePlus ---
 
 
@@ -252,6 +262,11 @@ def test_where_nothing_is(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no such file"):
         read_empatica(tmp_path / "none")
     with pytest.raises(FileNotFoundError, match="holds no file of Empatica's"):
+        read_empatica(tmp_path)
+    write_folder(tmp_path, {"1-1-001/raw_data/v6/1.avro": b"Obj\x01"})
+    with pytest.raises(
+        FileNotFoundError, match=r"EmbracePlus; \.avro files are .* folder digital_biomarkers"
+    ):
         read_empatica(tmp_path)
 
 

@@ -280,6 +280,18 @@ def test_a_log_without_stages_is_passed_over(read: Read) -> None:
     assert frame["sleep_asleep"].sum() == 10
 
 
+def test_a_stage_that_is_not_known_is_neither_asleep_nor_awake(read: Read) -> None:
+    stages = [("light", 1800), ("unknown", 1200), ("wake", 600)]
+    beats = [(f"2024-03-05 01:{minute:02d}:00", 60) for minute in range(60)]
+    files = sleep(sleep_log("2024-03-05 01:00:00", stages))
+    for more in ({}, {f"{CLASSIC}/heart_rate-2024-03-05.json": heart(*beats)}):
+        frame = read({**files, **more})
+        night = frame.loc["2024-03-05 01:00":"2024-03-05 01:59"]
+        assert night["sleep_asleep"].iloc[:30].eq(1).all() and night["sleep_asleep"].iloc[50:].eq(0).all()
+        assert night["sleep_asleep"].iloc[30:50].isna().all()
+        assert night["sleep_inbed"].eq(1).all()
+
+
 @pytest.mark.parametrize(
     ("change", "message", "reason"),
     [
@@ -470,6 +482,46 @@ def test_seconds_are_averaged_and_quarters_of_an_hour_spread(read: Read) -> None
     frame = read(files, tz=None)
     assert observed(frame, "heart_rate") == {"10:00": 65.0}
     assert observed(frame, "steps") == {f"10:{minute:02d}": 10.0 for minute in range(15)}
+
+
+def minute_log(start: str, values: str, **more: Any) -> str:
+    """An answer of version 1: a night of minutes."""
+    stamps = pd.date_range(start, periods=len(values), freq="min")
+    minutes = [{"dateTime": f"{at:%H:%M:%S}", "value": one} for at, one in zip(stamps, values, strict=True)]
+    log = {"dateOfSleep": f"{stamps[-1]:%Y-%m-%d}", "logId": 7, "minuteData": minutes}
+    log["startTime"] = stamps[0].strftime("%Y-%m-%dT%H:%M:%S.000")
+    return json.dumps({"sleep": [log | more], "summary": {"totalMinutesAsleep": 3}})
+
+
+def test_sleep_of_version_1_is_in_minutes(read: Read) -> None:
+    frame = read({"night.json": minute_log("2024-03-04 23:58:00", "3112")}, tz=None)
+    for channel in ("sleep_asleep", "sleep_inbed"):
+        stamps = frame.index[frame[channel] == 1]
+        first, last = ("23:59:00", "00:00:00") if channel == "sleep_asleep" else ("23:58:00", "00:01:00")
+        assert [str(stamps[0]), str(stamps[-1])] == [f"2024-03-04 {first}", f"2024-03-05 {last}"]
+
+
+def test_a_night_of_version_1_in_which_the_clocks_are_put_back(read: Read) -> None:
+    stamps = pd.date_range("2024-10-27 00:00", periods=300, freq="min", tz="Europe/Berlin")
+    minutes = [{"dateTime": f"{at:%H:%M:%S}", "value": "1"} for at in stamps]
+    answer = minute_log("2024-10-27 00:00:00", "1", minuteData=minutes)
+    frame = read({"night.json": answer}, tz="Europe/Berlin")
+    asleep = frame.index[frame["sleep_asleep"] == 1]
+    assert len(asleep) == 300 and str(asleep[-1]) == "2024-10-27 03:59:00+01:00"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"minuteData": [{"dateTime": "23:58:00", "value": "4"}]}, "'4' is no sleep stage"),
+        ({"minuteData": [{"dateTime": "soon", "value": "1"}]}, "'soon' is no local time"),
+        ({"minuteData": [7]}, "None is no local time"),
+        ({"startTime": "soon"}, "'23:58:00' is no local time"),
+    ],
+)
+def test_a_malformed_night_of_version_1(read: Read, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=r"night\.json, log 0: .*" + message):
+        read({"night.json": minute_log("2024-03-04 23:58:00", "3112", **change)})
 
 
 def test_several_answers_in_one_file_and_other_kinds(read: Read) -> None:

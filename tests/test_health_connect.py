@@ -56,6 +56,17 @@ def test_a_zone_and_offsets_of_travel(read: Read) -> None:
         assert str(read(beats=beats, zone=None).index.tz) == "UTC"
 
 
+@pytest.mark.parametrize("participant", [None, "P01"])
+def test_nothing_within_the_time_asked_for(read: Read, participant: str | None) -> None:
+    asked = {"tz": "Europe/Berlin", "start": "2025-01-01", "participant": participant}
+    with pytest.warns(UserWarning, match="nothing to return"):
+        frame = read(beats=[(1, "2024-03-05 10:00", 60)], on=asked)
+    assert (
+        frame.empty
+        and str(frame.index.get_level_values("timestamp").dtype) == "datetime64[ns, Europe/Berlin]"
+    )
+
+
 def test_intervals_are_spread(read: Read) -> None:
     frame = read(steps=[(1, "2024-03-05 10:00:30", "2024-03-05 10:02:00", 90)], zone=0)
     found = {at: value for at, value in observed(frame, "steps").items() if value}
@@ -81,9 +92,9 @@ def test_another_app_answers_on_days_far_from_those_of_the_first(read: Read) -> 
 
 def test_amounts_of_whole_days_tell_of_no_minutes(read: Read) -> None:
     whole = [(1, "2024-03-05 00:00", "2024-03-06 00:00", 5000)]
-    frame = read(steps=[*whole, (2, "2024-03-05 10:00", "2024-03-05 10:05", 250)], zone=0)
-    assert frame["steps"].sum() == 250
-    assert read(steps=whole, zone=0)["steps"].sum() == pytest.approx(5000)  # alone, they are what there is
+    with pytest.warns(UserWarning, match=r"left out 1 amount of more than three hours \(steps: 1\)"):
+        frame = read(steps=[*whole, (2, "2024-03-05 10:00", "2024-03-05 10:05", 250)], zone=0)
+    assert frame["steps"].sum() == 250 and frame["steps"].count() == 5 + 2 * 7
 
 
 def test_total_energy_is_never_made_zero(read: Read) -> None:
@@ -94,8 +105,34 @@ def test_total_energy_is_never_made_zero(read: Read) -> None:
 
 def test_coverage_counts_overlapping_records_once(read: Read) -> None:
     many = [(1, "2024-03-05 10:00", "2024-03-05 10:10", count) for count in (1, 2, 3, 4)]
-    frame = read(steps=[*many, (2, "2024-03-05 12:00", "2024-03-05 12:30", 300)], zone=0)
-    assert frame["steps"].sum() == 300
+    long = [
+        (2, "2024-03-05 12:00", "2024-03-05 12:15", 150),
+        (2, "2024-03-05 12:15", "2024-03-05 12:30", 150),
+    ]
+    assert read(steps=[*many, *long], zone=0)["steps"].sum() == 300
+
+
+def test_minutes_go_before_the_totals_of_hours(read: Read) -> None:
+    hours = [(1, f"2024-03-05 {hour:02d}:00", f"2024-03-05 {hour + 1:02d}:00", 500) for hour in range(8, 20)]
+    watch = [(2, f"2024-03-05 10:{m:02d}", f"2024-03-05 10:{m + 1:02d}", 20) for m in range(40)]
+    assert read(steps=[*hours, *watch], zone=0)["steps"].sum() == 800
+    longer = [(2, "2024-03-05 10:00", "2024-03-05 10:50", 20)]
+    found = read(steps=[*hours, *longer], zone=0)["steps"].sum()
+    assert found == pytest.approx(6000)  # neither tells minutes apart
+
+
+def test_stages_go_before_sessions_without_them(read: Read) -> None:
+    sessions = [(1, "2024-03-05 00:00", "2024-03-05 08:00"), (2, "2024-03-05 01:00", "2024-03-05 02:00")]
+    stages = [(2, "2024-03-05 01:00", "2024-03-05 01:50", 4), (2, "2024-03-05 01:50", "2024-03-05 02:00", 7)]
+    frame = read(stages=stages, sessions=sessions, zone=0)
+    assert frame["sleep_asleep"].sum() == 50 and frame["sleep_inbed"].sum() == 60
+    assert frame["sleep_asleep"].count() == 60 + 2 * 7
+
+
+def test_one_stage_of_a_whole_session_is_none(read: Read) -> None:
+    sessions = [(1, "2024-03-05 00:00", "2024-03-05 08:00"), (2, "2024-03-05 01:00", "2024-03-05 02:00")]
+    stages = [(2, "2024-03-05 01:00", "2024-03-05 02:00", 2)]
+    assert read(stages=stages, sessions=sessions, zone=0)["sleep_asleep"].sum() == 480
 
 
 def test_repeats_count_once(read: Read) -> None:
@@ -116,6 +153,19 @@ def test_energy_is_in_calories_or_in_joules(read: Read) -> None:
     for records in (cal, joules):
         frame = read(calories=records, zone=0)
         assert frame.loc["2024-03-05 12:30", "calories"] == pytest.approx(1.2)
+
+
+def test_the_total_tells_the_unit_of_active_energy(read: Read) -> None:
+    hours = [f"2024-03-05 {hour:02d}:00" for hour in range(10, 21)]
+    total = [(1, first, last, 60 * 1200.0 * 4.184) for first, last in pairwise(hours)]
+    active = [
+        (1, "2024-03-05 12:00", "2024-03-05 13:00", 60 * 418.4),
+        (2, "2024-03-05 12:00", "2024-03-05 12:01", 100.0),
+    ]
+    frame = read(calories=total, active_calories=active[:1], zone=0)
+    assert frame.loc["2024-03-05 12:30", "active_calories"] == pytest.approx(0.1)
+    frame = read(calories=total, active_calories=active[1:], zone=0)  # of another app: calories
+    assert frame.loc["2024-03-05 12:00", "active_calories"] == pytest.approx(0.1)
 
 
 def test_distance_and_oxygen(read: Read) -> None:

@@ -90,6 +90,68 @@ def test_tables_under_our_own_names_are_tables_whatever_they_are_called(tmp_path
     assert pd.read_parquet(output)["heart_rate"].notna().sum() == alone["heart_rate"].notna().sum()
 
 
+@pytest.mark.parametrize("name", ["watch.csv", "hr.csv", "temp.csv", "steps.csv"])
+@pytest.mark.parametrize(
+    ("text", "channels", "people"),
+    [
+        ("timestamp;hr;steps\n2024-03-05 10:00;60;7\n", ["heart_rate", "steps"], 1),
+        ("timestamp,steps\n2024-03-05 10:00,7\n", ["steps"], 1),
+        (
+            "timestamp,bpm,step_count,calories\n2024-03-05 10:00,60,7,1.5\n",
+            ["heart_rate", "steps", "calories"],
+            1,
+        ),
+        (
+            "subject,timestamp,hr,steps\na,2024-03-05 10:00,60,7\nb,2024-03-05 10:00,80,9\n",
+            ["heart_rate", "steps"],
+            2,
+        ),
+        ("time,temperature\n2024-03-05 10:00,33\n", ["skin_temperature"], 1),
+        ("timestamp_iso,hr,step_count\n2024-03-05 10:00,60,7\n", ["heart_rate", "steps"], 1),
+        ("timestamp,hr,steps,data source\n2024-03-05 10:00,60,7,x\n", ["heart_rate", "steps"], 1),
+    ],
+)
+def test_tables_under_other_names_are_tables(
+    tmp_path: Path, name: str, text: str, channels: list[str], people: int
+) -> None:
+    export = write_folder(tmp_path / "x", {name: text})
+    assert recognise(export)[0].command == recognise(export / name)[0].command == "table"
+    assert main(["import", "auto", str(export), "-o", str(tmp_path / "a.parquet")]) == 0
+    found = pd.read_parquet(tmp_path / "a.parquet")
+    assert list(found.columns) == channels and found.notna().sum().tolist() == [people] * len(channels)
+
+
+@pytest.mark.parametrize(
+    ("name", "header"),
+    [
+        ("export.csv", "timestamp,steps,data source"),
+        ("export.csv", "timestamp,oxygen saturation percentage"),
+        ("steps_2024-03-05.csv", "timestamp,steps"),
+        ("heart_rate_2024-03-05 (1).csv", "timestamp,beats per minute"),
+        ("Takeout/Google Health/x.csv", "timestamp,calories"),
+        ("Physical Activity_GoogleData/x.csv", "timestamp,distance"),
+        ("Heart Rate Variability Details - 2024-03-05.csv", "timestamp,rmssd,coverage"),
+    ],
+)
+def test_what_only_fitbit_writes_or_calls_so_is_fitbits(tmp_path: Path, name: str, header: str) -> None:
+    rows = "\n2024-03-05T10:00:00Z" + ",60" * header.count(",") + "\n"
+    assert recognise(write_folder(tmp_path / "x", {name: header + rows}))[0].command == "fitbit"
+
+
+@pytest.mark.parametrize("name", ["sleep.json", "sleep_2024-01-01.json", "sleep-2024-01-01.json"])
+@pytest.mark.parametrize("bare", [False, True])
+def test_nights_of_oura_under_fitbits_names(tmp_path: Path, name: str, bare: bool) -> None:
+    night = {
+        "day": "2024-03-05",
+        "bedtime_start": "2024-03-04T23:00:00+01:00",
+        "bedtime_end": "2024-03-05T00:00:00+01:00",
+        "sleep_phase_5_min": "222222222222",
+    }
+    answer = [night] if bare else {"data": [night], "next_token": None}
+    files = {name: json.dumps(answer), "heart_rate.json": OURA}
+    assert recognise(write_folder(tmp_path / "x", files))[0].command == "oura"
+
+
 def test_a_takeout_with_sleep_logs_is_fitbits_alone(tmp_path: Path) -> None:
     log = sleep_log("2024-03-05 23:00", [("light", 3600), ("wake", 600)])
     files = {
@@ -108,6 +170,13 @@ def test_several_formats_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "holds several formats: Empatica (1 file), Oura (1 file)" in said(both)
     assert "no format is recognised; known are Apple Health, Fitbit" in said(
         write_folder(tmp_path / "n", {"a": "b"})
+    )
+    assert "export epochs as .agd or CSV with ActiLife" in said(
+        write_zip(tmp_path / "a.gt3x", {"log.bin": "x", "info.txt": "Serial Number: X"})
+    )
+    assert "save it as CSV" in said(write_zip(tmp_path / "a.xlsx", {"xl/workbook.xml": "<x/>"}))
+    assert "raw signals: give the folder digital_biomarkers" in said(
+        write_folder(tmp_path / "raw", {"raw_data/v6/1.avro": "Obj"})
     )
     assert "no such file" in said(tmp_path / "nowhere")
 
@@ -142,6 +211,14 @@ def test_a_table_with_columns_units_and_a_form_of_time(tmp_path: Path) -> None:
     assert main(words) == 0
     found = pd.read_parquet(tmp_path / "a.parquet")["distance"].dropna()
     assert found.to_dict() == {pd.Timestamp("2024-03-05 10:00"): 500.0}
+
+
+def test_a_table_whose_rows_hold_for_minutes(tmp_path: Path) -> None:
+    rows = "".join(f"2024-03-05 {hour}:00,1200\n" for hour in (10, 11))
+    export = write_folder(tmp_path / "x", {"a.csv": "time,steps\n" + rows})
+    assert main(["import", "table", str(export), "-o", str(tmp_path / "a.parquet"), "--minutes", "60"]) == 0
+    found = pd.read_parquet(tmp_path / "a.parquet")["steps"].dropna()
+    assert len(found) == 120 and (found == 20).all()
 
 
 def test_mistakes_are_said_before_anything_is_read(

@@ -132,6 +132,35 @@ def test_series_of_a_night_hold_for_five_minutes(read: Read) -> None:
     assert observed(frame, "hrv_rmssd") == expected
 
 
+def test_phases_of_thirty_seconds(read: Read) -> None:
+    times = ("2024-03-05T23:00:00+01:00", "2024-03-05T23:04:00+01:00")
+    item = night(*times, None, sleep_phase_30_sec="44112233")
+    found = observed(read({"sleep.json": answer(item)}), "sleep_asleep")
+    assert [found[f"23:0{minute}"] for minute in range(4)] == [0, 1, 1, 1]
+    both = night(times[0], "2024-03-05T23:05:00+01:00", "4", sleep_phase_30_sec="2222222222")
+    assert read({"sleep.json": answer(both)})["sleep_asleep"].sum() == 0
+
+
+OLD = {
+    "summary_date": "2017-11-05",
+    "timezone": 60,
+    "bedtime_start": "2017-11-06T01:00:00+01:00",
+    "bedtime_end": "2017-11-06T01:15:00+01:00",
+    "hypnogram_5min": "421",
+    "hr_5min": [0, 52, 50],
+    "rmssd_5min": [0, 62, 0],
+}
+
+
+@pytest.mark.parametrize("whole", [{"sleep": [OLD]}, [OLD], OLD])
+def test_nights_of_version_one(read: Read, whole: Any) -> None:
+    frame = read({"old.json": json.dumps(whole)})
+    assert observed(frame, "heart_rate") == {f"01:{m:02d}": 52.0 if m < 10 else 50.0 for m in range(5, 15)}
+    assert observed(frame, "hrv_rmssd") == {f"01:{m:02d}": 62.0 for m in range(5, 10)}
+    assert [frame["sleep_asleep"][f"2017-11-06 01:{m}"] for m in ("02", "07", "12")] == [0, 1, 1]
+    assert frame["sleep_inbed"].sum() == 15
+
+
 def test_deleted_nights_are_passed_over(read: Read) -> None:
     times = ("2024-03-05T23:00:00+01:00", "2024-03-05T23:10:00+01:00")
     files = {
@@ -188,6 +217,11 @@ MALFORMED = [
     (activity("2024-03-05T04:00:00-05:00", ["x"]), "'x' is no number"),
     (night("soon", "2024-03-05T04:00:00-05:00", "2"), "bedtime 'soon' is no time"),
     (night("2024-03-05T03:00:00-05:00", "2024-03-05T04:00:00-05:00", "29"), "digits other than"),
+    (
+        OLD | {"hr_5min": None, "rmssd_5min": None, "hypnogram_5min": "5"},
+        "hypnogram_5min '5' has digits other than",
+    ),
+    (OLD | {"hr_5min": [0, "x"]}, "hr_5min item 1: .*'x' is no number"),
     (night("2024-03-05T03:00:00-05:00", "2024-03-01T04:00:00-05:00", "2"), "ends before it starts"),
     (night("2024-03-05T03:00:00-05:00", "2024-04-01T04:00:00-05:00", "2"), "longer than seven days"),
 ]

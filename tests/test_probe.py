@@ -487,7 +487,9 @@ def test_row_numbers_of_labels_are_nobodys_ids(name: str) -> None:
     table.index = table.index.set_levels(range(20), level=0)  # ids are numbers, and rows are numbered
     labels = parity(table).rename("parity").rename_axis(name)
     shuffled = labels.sample(frac=1, random_state=0).reset_index()
-    message = f"labels say nothing of whom they are about: they have columns '{name}', 'parity' and row numbers"
+    message = (
+        f"labels say nothing of whom they are about: they have columns '{name}', 'parity' and row numbers"
+    )
     with pytest.raises(ValueError, match=message):
         lsm2.fit_probe(table, shuffled, label="parity")
     with pytest.raises(ValueError, match="row numbers for an index"):

@@ -62,6 +62,23 @@ def test_units_are_converted(read: Read) -> None:
     assert frame.loc["2024-03-05 10:00"].tolist() == [500.0, pytest.approx(35.0)]
 
 
+@pytest.mark.parametrize("key", ["distance", "dist", "Distance_M", "gone"])
+def test_units_by_channel_alias_or_column(read: Read, key: str) -> None:
+    column = "gone" if key == "gone" else "dist"
+    text = minutes("2024-03-05 10:00,0.1", header=f"timestamp,{column}")
+    frame = read(text, columns={"gone": "distance"} if key == "gone" else None, units={key: "km"})
+    assert observed(frame, "distance") == {"10:00": pytest.approx(100)}
+
+
+def test_units_that_contradict_each_other(read: Read) -> None:
+    text = minutes("2024-03-05 10:00,41.84,60", header="timestamp,energy_expenditure,heart_rate")
+    units = {"energy_expenditure": "kJ", "calories": "J"}
+    with pytest.raises(ValueError, match=r"units= gives 'calories' twice: 'kJ' by 'energy_expenditure' and"):
+        read(text, units=units)
+    frame = read(text, units={**units, "calories": "kJ/min"})
+    assert observed(frame, "calories") == {"10:00": pytest.approx(10)}
+
+
 def test_finer_rows_become_minutes_by_the_channels_rule(read: Read) -> None:
     rows = [
         f"2024-03-05 10:00:{second:02d},{60 + second},1,{int(second == 30)}" for second in range(0, 60, 10)
@@ -77,6 +94,31 @@ def test_rows_finer_than_a_second(read: Read) -> None:
     ]
     frame = read(minutes(*rows, rows[0], header="timestamp,eda,steps"))
     assert frame.loc["2024-03-05 10:00"].to_dict() == {"steps": 8.0, "eda": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("form", "time_format"),
+    [
+        ("iso", None),
+        ("milliseconds", None),
+        ("seconds", None),
+        ("nanoseconds", None),
+        ("%d.%m.%Y %H:%M:%S.%f", "%d.%m.%Y %H:%M:%S.%f"),
+        ("%d.%m.%Y %H:%M:%S.%f +0100", "%d.%m.%Y %H:%M:%S.%f %z"),
+    ],
+)
+def test_counts_of_parts_of_a_second_all_count(read: Read, form: str, time_format: str | None) -> None:
+    stamps = pd.date_range("2024-03-05 10:00", periods=8, freq="250ms")
+    since = (stamps - pd.Timestamp(0)) // pd.Timedelta(1, "ns")
+    written = {
+        "iso": [stamp.isoformat() for stamp in stamps],
+        "milliseconds": (since // 1_000_000).tolist(),
+        "seconds": [f"{nano / 1e9:.2f}" for nano in since],
+        "nanoseconds": since.tolist(),
+    }
+    rows = [f"{stamp},1" for stamp in written.get(form, stamps.strftime(form))]
+    frame = read(minutes(*rows, header="timestamp,steps"), time_format=time_format, tz="UTC")
+    assert frame["steps"].sum() == 8
 
 
 def test_missing_stays_missing(read: Read) -> None:
@@ -112,6 +154,69 @@ def test_rows_that_repeat_count_once(read: Read) -> None:
     frame = read(minutes("2024-03-05 10:00,60,7", "2024-03-05 10:00,60,7"))
     assert frame["steps"].sum() == 7
     assert frame.attrs["duplicates"] == 2
+
+
+def test_counts_that_repeat_are_said(read: Read) -> None:
+    rows = ["2024-03-05 10:00,61,1,0"] * 12
+    text = minutes(*rows, header="timestamp,hr,steps,floors")
+    with pytest.warns(
+        UserWarning, match=r"11 amounts repeat the time and the value .* once \(steps: 11\).*seconds"
+    ) as said:
+        assert read(text)["steps"].sum() == 1
+    assert len(said) == 1
+    fine = [f"2024-03-05 10:00:{5 * number:02d},61,1,0" for number in range(12)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert read(minutes(*fine, header="timestamp,hr,steps,floors"))["steps"].sum() == 12
+
+
+def every(count: int, step: int, *values: Any, header: str) -> str:
+    """Rows so many minutes apart, the values over and over."""
+    stamps = pd.date_range("2024-03-05 08:00", periods=count, freq=f"{step}min")
+    return minutes(*(f"{at},{values[n % len(values)]}" for n, at in enumerate(stamps)), header=header)
+
+
+def test_rows_that_hold_for_minutes_are_spread(read: Read) -> None:
+    text = every(12, 5, "600,60,1", "0,70,0", header="timestamp,steps,heart_rate,asleep")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        frame = read(text, minutes=5)
+    assert frame["steps"].sum() == 3600 and frame["steps"].max() == 120
+    assert frame["steps"].count() == frame["heart_rate"].count() == frame["sleep_asleep"].count() == 60
+    assert frame["heart_rate"].iloc[480:490].tolist() == [60.0] * 5 + [70.0] * 5
+    assert frame["sleep_asleep"].iloc[480:490].tolist() == [1.0] * 5 + [0.0] * 5
+
+
+def test_wear_is_judged_on_the_minutes_that_rows_hold_for(read: Read) -> None:
+    stamps = pd.date_range("2024-03-05 08:00", periods=16, freq="h")
+    counts = [1200, 600, *[0] * 12, 1200, 600]
+    text = minutes(*(f"{a},{b}" for a, b in zip(stamps, counts, strict=True)), header="timestamp,steps")
+    frame = read(text, minutes=60)
+    assert frame["steps"].sum() == 3600
+    assert (frame["steps"] == 0).sum() == 14  # seven minutes beside each motion
+
+
+def test_values_are_in_range_after_they_are_spread(read: Read) -> None:
+    with pytest.warns(UserWarning, match=r"5 samples are outside .*steps: 5"):
+        frame = read(every(4, 5, 500, 2500, 500, 500, header="timestamp,steps"), minutes=5)
+    assert frame["steps"].count() == 15
+
+
+@pytest.mark.parametrize(("step", "asked"), [(5, "minutes=5"), (60, "minutes=60"), (1, ""), (1440, "")])
+def test_coarse_rows_are_said_once(read: Read, step: int, asked: str) -> None:
+    text = every(12, step, 50, 60, header="timestamp,steps")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        read(text)
+    assert [asked in str(one.message) for one in said] == [True] * bool(asked)
+
+
+def test_rows_with_no_amounts_or_no_rhythm_are_not_coarse(read: Read) -> None:
+    uneven = [f"2024-03-05 10:{minute:02d},60,5" for minute in (0, 5, 10, 12, 13, 20, 25)]
+    for text in (every(12, 5, 60, header="timestamp,heart_rate"), minutes(*uneven)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            read(text)
 
 
 def test_two_values_of_one_moment_are_averaged_with_a_warning(read: Read) -> None:
@@ -192,6 +297,41 @@ def test_semicolons_tabs_and_commas_in_numbers(read: Read) -> None:
     assert observed(read(text.replace(";", "\t").replace(",", ".")), "skin_temperature") == {"10:00": 35.5}
 
 
+def test_tabs_and_commas_in_numbers(read: Read) -> None:
+    text = "timestamp\ttemperature\tsteps\n2024-03-05 10:00\t35,5\t7\n2024-03-05 10:01\t35.5\t8,0\n"
+    frame = read(text, name="watch.tsv")
+    assert observed(frame, "skin_temperature") == {"10:00": 35.5, "10:01": 35.5}
+    with pytest.raises(ValueError, match="'1,234' is no number"):
+        read("timestamp\tsteps\n2024-03-05 10:00\t1,234\n", name="watch.tsv")
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;"])
+def test_a_line_that_says_the_separator(read: Read, first: str) -> None:
+    text = f"{first}\r\ntimestamp;heart_rate\r\n2024-03-05 10:00;60,5\r\n"
+    assert observed(read(text), "heart_rate") == {"10:00": 60.5}
+    with pytest.raises(ValueError, match=r"line 3: .*'many' is no number"):
+        read(text.replace("60,5", "many"))
+
+
+@pytest.mark.parametrize("blank", [",,", " , ,", ""])
+def test_blank_rows_are_passed_over(read: Read, blank: str) -> None:
+    text = minutes("2024-03-05 10:00,60,7", blank, "2024-03-05 10:01,61,8", blank, blank)
+    assert observed(read(text), "steps") == {"10:00": 7.0, "10:01": 8.0}
+
+
+def test_truth_in_words(read: Read) -> None:
+    rows = ["01:00,True", "01:01,False", "01:02,TRUE", "01:03,", "01:04,1"]
+    frame = read(minutes(*(f"2024-03-05 {row}" for row in rows), header="timestamp,asleep"))
+    assert observed(frame, "sleep_asleep") == {"01:00": 1.0, "01:01": 0.0, "01:02": 1.0, "01:04": 1.0}
+    with pytest.raises(ValueError, match="'True' is no number"):
+        read(minutes("2024-03-05 01:00,True", header="timestamp,steps"))
+
+
+def test_offsets_without_minutes(read: Read) -> None:
+    frame = read(minutes("2024-03-05 10:00:00+01,60,", "2024-03-05T10:01-05,61,"), tz="UTC")
+    assert observed(frame, "heart_rate") == {"09:00": 60.0, "15:01": 61.0}
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_encodings_with_a_byte_order_mark(read: Read, encoding: str) -> None:
     text = minutes("2024-03-05 10:00,60,").encode(encoding)
@@ -217,6 +357,22 @@ def test_a_parquet_files_own_zone_is_kept(tmp_path: Path) -> None:
     pd.DataFrame({"timestamp": times, "hr": [60, 61]}).to_parquet(tmp_path / "a.parquet")
     frame = read_table(tmp_path / "a.parquet")
     assert frame["heart_rate"].dropna().index.equals(pd.DatetimeIndex(times, name="timestamp"))
+
+
+@pytest.mark.parametrize(("name", "step"), [("timestamp", 60_000), ("timestamp", 60_001), (None, 60_001)])
+def test_a_parquet_files_index_of_numbers(tmp_path: Path, name: str | None, step: int) -> None:
+    times = [1_709_632_800_000, 1_709_632_800_000 + 60_000, 1_709_632_800_000 + 60_000 + step]
+    frame = pd.DataFrame({"timestamp": times, "heart_rate": [60, 61, 62]}).set_index("timestamp")
+    frame.rename_axis(name).to_parquet(tmp_path / "a.parquet")  # evenly spaced, pandas writes it as a range
+    found = read_table(tmp_path / "a.parquet", tz="UTC")
+    assert observed(found, "heart_rate") == {"10:00": 60.0, "10:01": 61.0, "10:02": 62.0}
+
+
+def test_a_column_that_may_be_people_is_pointed_at(read: Read) -> None:
+    with pytest.warns(
+        UserWarning, match=r"were not read: 'PID'. If 'PID' .*\{'PID': 'participant_id'\}.*cipant="
+    ):
+        read(minutes("2024-03-05 10:00,60,7", header="timestamp,heart_rate,PID"))
 
 
 def test_what_is_no_channel_is_named_once(read: Read) -> None:
@@ -260,6 +416,15 @@ def test_a_malformed_row_is_named_or_counted(read: Read, row: str, message: str,
     [
         ("a,heart_rate\n1,2\n", {}, "no column holds times"),
         ("timestamp,a\n2024-03-05 10:00,2\n", {}, "no column holds a channel"),
+        (
+            "timestamp,channel,value\n",
+            {},
+            r"must be turned first.*pivot_table\(index='timestamp', columns='chan",
+        ),
+        ("timestamp,hr\n", {"minutes": 0}, "minutes=0 is no whole number of minutes from 1 to 180"),
+        ("timestamp,hr\n", {"minutes": 2.5}, "minutes=2.5 is no whole number"),
+        ("timestamp,hr\n", {"minutes": 181}, "values of longer say nothing of their minutes"),
+        ("timestamp,hr\n", {"units": {"stride": "km"}}, "names 'stride', which is no channel"),
         ("timestamp,hr\n", {"columns": {"x": "steps"}}, "has no such column"),
         ("timestamp,hr\n", {"columns": {"hr": "hart_rate"}}, "did you mean 'heart_rate'"),
         ("timestamp,hr\n", {"units": {"heart_rate": "furlong"}}, "'furlong' is not known"),
@@ -284,6 +449,11 @@ def test_where_nothing_is(tmp_path: Path) -> None:
         read_table(tmp_path)
     with pytest.raises(TypeError, match="must be a path"):
         read_table(7)  # type: ignore[arg-type]
+    write_zip(tmp_path / "book.xlsx", {"xl/workbook.xml": "<x/>", "note.txt": "x"})
+    with pytest.raises(
+        FileNotFoundError, match=r"book\.xlsx: holds no table; a spreadsheet .*save it as CSV"
+    ):
+        read_table(tmp_path / "book.xlsx")
     (tmp_path / "bad.parquet").write_bytes(b"PAR1junkPAR1")
     with pytest.raises(ValueError, match="cannot be read as parquet"):
         read_table(tmp_path / "bad.parquet")

@@ -108,8 +108,32 @@ def test_minutes_lie_in_bins(read: Read) -> None:
 def test_long_means_without_their_bins_are_left_out(read: Read) -> None:
     row = ("2026-07-16 07:00:00.000", "2026-07-16 07:59:59.000", 80, "UTC+0100", "w", "a1.binning_data.json")
     files = samsung("tracker.heart_rate", HEART, [row]) | steps(step("07:10", 5))
-    with pytest.warns(UserWarning, match="left out 1 heart rate: means of long stretches"):
+    with pytest.warns(UserWarning, match=r"left out 1 mean of more than ten minutes \(heart_rate: 1\)"):
         assert "heart_rate" not in read(files)
+
+
+OXYGEN = ("start_time", "end_time", "spo2", "time_offset", "deviceuuid", "binning")
+
+
+def oxygen(end: str = "06:00") -> dict[str, str]:
+    row = ("2026-07-16 01:00:00.000", f"2026-07-16 {end}:00.000", 95.5, "UTC+0100", "w", "a2.binning.json")
+    return samsung("tracker.oxygen_saturation", OXYGEN, [row])
+
+
+def test_the_oxygen_of_a_night_is_no_value_of_its_minutes(read: Read) -> None:
+    with pytest.warns(UserWarning, match=r"left out 1 mean of more than ten minutes \(spo2: 1\)"):
+        frame = read(oxygen() | heart(("07:10", 61)))
+    assert list(frame.columns) == ["heart_rate"]
+    assert observed(read(oxygen(end="01:02")), "spo2") == {"02:00": 95.5, "02:01": 95.5}
+
+
+def test_the_oxygen_of_a_night_lies_in_bins(read: Read) -> None:
+    stretches = [
+        ("2026-07-16 01:00:00", "2026-07-16 01:02:00", 97),
+        ("2026-07-16 01:02", "2026-07-16 01:03", 94),
+    ]
+    files = oxygen() | bins("a2.binning.json", stretches, of="oxygen_saturation", field="spo2")
+    assert observed(read(files), "spo2") == {"02:00": 97.0, "02:01": 97.0, "02:02": 94.0}
 
 
 def test_steps_with_distance_and_calories(read: Read) -> None:

@@ -105,6 +105,10 @@ def table(
     time_format: Annotated[
         str | None, typer.Option(help="The form of the times, such as '%d/%m/%Y %H:%M'; by default ISO.")
     ] = None,
+    minutes: Annotated[
+        int | None,
+        typer.Option(help="How many minutes each row holds for, where rows are coarser than a minute."),
+    ] = None,
     tz: Zone = None,
     start: Start = None,
     end: End = None,
@@ -120,6 +124,7 @@ def table(
         columns=read_pairs("--columns", columns),
         units=read_pairs("--units", units),
         time_format=time_format,
+        minutes=minutes,
         tz=tz,
         start=start,
         end=end,

@@ -182,7 +182,7 @@ class Probe:
         """Predictions of rows (rows, features) as a table; rows with NaN are missing."""
         blank = np.isnan(x).any(axis=1)
         if self.task == "regression":
-            return pd.DataFrame({"prediction": self.linear.outputs(x)[:, 0]}, index=index)
+            return self._marked(pd.DataFrame({"prediction": self.linear.outputs(x)[:, 0]}, index=index))
         with np.errstate(invalid="ignore"):
             probabilities = self.linear.probabilities(x)
         columns: dict[str, Any] = {
@@ -190,7 +190,11 @@ class Probe:
         }
         for number, name in enumerate(self.classes_):
             columns[f"p_{name}"] = probabilities[:, number]
-        return pd.DataFrame(columns, index=index)
+        return self._marked(pd.DataFrame(columns, index=index))
+
+    def _marked(self, predictions: pd.DataFrame) -> pd.DataFrame:
+        predictions.attrs = {"checkpoint": self.checkpoint, "level": self.level, "label": self.config.label}
+        return predictions
 
     def save(self, path: str | Path) -> Path:
         """Write ``probe.json`` and ``probe.safetensors``; :func:`lsm2.load_probe` reads them back.

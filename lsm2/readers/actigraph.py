@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from collections.abc import Sequence
@@ -27,8 +28,12 @@ _TICKS = 10_000_000  # a second of .NET
 _UNIX = 62_135_596_800  # seconds from 0001-01-01 to 1970
 _LONGEST = 86_400  # seconds of an epoch
 _OFF_AFTER = 600  # seconds for which a reading of the wear sensor holds
-_PREAMBLE = re.compile(r"Data (?:File|Table) Created By ActiGraph", re.IGNORECASE)
-_RULE = re.compile(r"^-{5,}\s*,*$")
+_PREAMBLE = re.compile(r"Data (?:Table )?(?:File )?Created By ActiGraph", re.IGNORECASE)
+_RULE = re.compile(r"^-{5,}\s*[,;]*$")
+_HALF = re.compile(r"\s*([AP])\.?\s?M\b\.?", re.IGNORECASE)  # of the day: AM, p. m.
+# The columns of a table without a header, in their order, and the bit of the mode that stands for each.
+_MODE = {"axis1": 0, "axis2": 4, "axis3": 8, "steps": 1, "hr": 2, "lux": 16}
+_MODE |= {"inclinometer off": 32, "standing": 32, "sitting": 32, "lying": 32}
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class _Preamble:
     epoch: int | None  # seconds
     start: int | None  # local seconds since 1970
     forms: tuple[str, ...]  # of dates
+    mode: int | None  # which columns there are
 
 
 def read_actigraph(
@@ -59,7 +65,7 @@ def read_actigraph(
 
     Args:
         path: An .agd or .csv file, or a zip or folder of them. Several files are several participants, called
-            like the files.
+            like the files, and like their paths where several files have one name.
         tz: Zone of the device's clock; the output then is tz-aware. None: that clock, naive.
         start: First date or moment wanted, on the output's wall clock.
         end: Last date wanted, or the first moment left out.
@@ -95,8 +101,8 @@ def read_actigraph(
                 "or a CSV with a column Axis1"
             )
         store = Store(request)
-        for entry, kind in found:
-            person = entry.name.rsplit("/", 1)[-1].rsplit(".", 1)[0] if len(found) > 1 else None
+        people = _people([entry.name for entry, _ in found])
+        for (entry, kind), person in zip(found, people, strict=True):
             if kind == "agd":
                 _read_agd(entry, store, person)
             else:
@@ -109,13 +115,24 @@ def recognised(entry: Entry) -> str | None:
     if entry.base.endswith((".agd", ".db", ".sqlite")) and is_database(entry):
         return "agd" if entry.base.endswith(".agd") or _is_agd(entry) else None
     if entry.base.endswith((".csv", ".txt", ".dat")):
-        head = entry.head().decode("utf-8-sig", "replace")
         names = set(map(plain_name, header_of(entry)))
-        if _PREAMBLE.search(head) or (
+        if _PREAMBLE.search(_head(entry)) or (
             "axis1" in names and not names.isdisjoint(("date", "time", "timestamp"))
         ):
             return "csv"
     return None
+
+
+def _people(names: list[str]) -> list[str | None]:
+    """Return what to call the participant of each file: as little of its path as tells it from the others."""
+    if len(names) == 1:
+        return [None]
+    paths = [name.rsplit(".", 1)[0] for name in names]
+    stems = [path.rsplit("/", 1)[-1] for path in paths]
+    return [
+        stem if stems.count(stem) == 1 else path if paths.count(path) == 1 else name
+        for stem, path, name in zip(stems, paths, names, strict=True)
+    ]
 
 
 def _is_agd(entry: Entry) -> bool:
@@ -241,14 +258,15 @@ def _add(store: Store, records: Any, times: Times, epoch: int, off: np.ndarray, 
 
 def _read_csv(entry: Entry, store: Store, person: Any) -> None:
     preamble = _preamble(entry)
-    names = list(map(plain_name, header_of(entry, above=preamble.lines)))
-    if any(name.startswith("accelerometer") for name in names) or preamble.epoch == 0:
+    header = header_of(entry, above=preamble.lines)
+    if any(plain_name(name).startswith("accelerometer") for name in header) or preamble.epoch == 0:
         raise ReadError(
             f"{entry.where}: holds raw acceleration, not counts; let ActiLife write epochs, or an .agd file."
         )
-    bare = bool(names) and not read_numbers(names).bad.any()
+    bare = bool(header) and not read_numbers([cell.replace(",", ".") for cell in header]).bad.any()
     with open_sheet(entry, store.faults, above=preamble.lines, bare=bare) as sheet:
-        columns = {"0": "axis1"} if bare else {name: plain_name(name) for name in sheet.header}
+        plain = _columns_of(preamble.mode, len(sheet.header)) if bare else map(plain_name, sheet.header)
+        columns = dict(zip(sheet.header, plain, strict=False))
         if "axis1" not in columns.values():
             detail = f"has no column Axis1; it has {', '.join(sheet.header)}"
             store.faults.refuse(entry.where, "an unknown header", detail, whole=True)
@@ -257,6 +275,8 @@ def _read_csv(entry: Entry, store: Store, person: Any) -> None:
         forms = preamble.forms
         for piece in sheet.pieces():
             cells = {columns.get(name, name): values for name, values in piece.cells.items()}
+            for name in cells.keys() & _CHANNELS if "," in sheet.decimals else ():
+                cells[name] = tuple(cell.replace(",", ".") for cell in cells[name])
             named = Piece(piece.where, piece.lines, cells)
             if not forms and "date" in cells:
                 forms = _forms(cells["date"], entry)
@@ -268,33 +288,57 @@ def _read_csv(entry: Entry, store: Store, person: Any) -> None:
             _add(store, named, times, epoch, np.zeros(len(piece), bool), person)
 
 
+def _columns_of(mode: int | None, width: int) -> tuple[str, ...]:
+    """Return the columns of a table without a header: by the mode, where that has as many.
+
+    One more may follow, the vector magnitude. Else only the first is known.
+    """
+    told = [name for name, bit in _MODE.items() if mode is not None and mode & bit == bit]
+    return tuple(told) if width - len(told) in (0, 1) else ("axis1",)
+
+
+def _head(entry: Entry) -> str:
+    """Return the first lines of a file of text."""
+    data = entry.head()
+    utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
+
+
 def _preamble(entry: Entry) -> _Preamble:
     """Read the lines above a table; none where there are none."""
-    head = entry.head().decode("utf-8-sig", "replace")
+    head = _head(entry)
     lines = head.splitlines()[:40]
     if not _PREAMBLE.search(head):
-        return _Preamble(0, None, None, ())
+        return _Preamble(0, None, None, (), None)
     rules = [place for place, line in enumerate(lines) if _RULE.match(line.strip().strip('"'))]
     if not rules:
         raise ReadError(
             f"{entry.where}: its first lines do not end in one of dashes, as ActiLife writes them."
         )
     text = "\n".join(lines[: rules[0]])
-    epoch = re.search(r"Epoch Period \(hh:mm:ss\)[\s,;]*([0-9]{1,2}):([0-9]{2}):([0-9]{2})", text)
+    epoch = re.search(r"(?:Epoch|Window) Period \(hh:mm:ss\)[\s,;]*([0-9]{1,2}):([0-9]{2}):([0-9]{2})", text)
     form = re.search(r"date format[\s,;]*([dMy]+([./-])[dMy]+[./-][dMy]+)", text)
     day = re.search(r"Start Date[\s,;]*([0-9./-]+)", text)
-    time = re.search(r"Start Time[\s,;]*([0-9]{1,2}:[0-9]{2}:[0-9]{2})", text)
+    clock = rf"[0-9]{{1,2}}:[0-9]{{2}}:[0-9]{{2}}(?:{_HALF.pattern})?"
+    time = re.search(rf"Start Time[\s,;]*({clock})", text, re.IGNORECASE)
+    mode = re.search(r"\bMode\s*=\s*([0-9]{1,3})\b", text)
     forms = (_form(form.group(1)),) if form else ()
     start = None
     if day and time and forms:
-        found = read_clock([f"{day.group(1)} {time.group(1)}"], f"{forms[0]} %H:%M:%S")
+        found = _read_clock([f"{day.group(1)} {time.group(1)}"], forms)
         start = None if found.bad[0] else int(found.seconds[0])
     seconds = (
         sum(int(part) * scale for part, scale in zip(epoch.groups(), (3600, 60, 1), strict=True))
         if epoch
         else None
     )
-    return _Preamble(rules[0] + 1, seconds, start, forms)
+    return _Preamble(rules[0] + 1, seconds, start, forms, int(mode.group(1)) if mode else None)
+
+
+def _read_clock(stamps: Sequence[str], forms: tuple[str, ...]) -> Times:
+    """Return times whose dates have one of some forms, by a clock of 24 hours or of twice 12."""
+    spans = [f"{form} {time}" for form in forms for time in ("%H:%M:%S", "%H:%M", "%I:%M:%S %p")]
+    return read_clock([_HALF.sub(r" \1M", stamp) for stamp in stamps], *spans)
 
 
 def _form(text: str) -> str:
@@ -335,12 +379,10 @@ def _moments(
         stamps = [
             f"{day.strip()} {time.strip()}" for day, time in zip(piece["date"], piece["time"], strict=True)
         ]
-        spans = [f"{form} {time}" for form in forms for time in ("%H:%M:%S", "%H:%M", "%I:%M:%S %p")]
-        return read_clock(stamps, *spans)
+        return _read_clock(stamps, forms)
     if "timestamp" in piece.cells:
         times = read_iso(piece["timestamp"])
-        spans = [f"{form} {time}" for form in forms for time in ("%H:%M:%S", "%I:%M:%S %p")]
-        return read_clock(piece["timestamp"], *spans) if times.bad.all() and spans else times
+        return _read_clock(piece["timestamp"], forms) if times.bad.all() and forms else times
     if preamble.start is None:
         raise ReadError(
             f"{entry.where}: no column holds dates and times, and its first lines no start that can be read."

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import pandas as pd
 
-from lsm2.channels import CHANNELS
+from lsm2.channels import CHANNELS, OPENMHC, Channel
 from lsm2.progress import progress_bar
 from lsm2.readers.apple_records import AMOUNTS, DEVICES, AppleRecords
 from lsm2.readers.archive import DamageError, describe_size
+from lsm2.readers.assemble import drop_impossible, drop_vague, too_vague
 from lsm2.readers.document import Document, open_document
 from lsm2.readers.faults import nothing_read, outside_range
 from lsm2.readers.frame import Compute, canonical_columns, column, frame_of, name_participant, without_empty
@@ -39,6 +42,10 @@ _OPENMHC = {
     "watch_hr": ("heart_rate", "watch"),
     "watch_energy": ("active_calories", "watch"),
 }
+_RANGES: dict[Layout, Mapping[str, Channel]] = {
+    "canonical": CHANNELS,
+    "openmhc": {channel.name: channel for channel in OPENMHC.channels},
+}
 
 
 def read_apple_health(
@@ -56,8 +63,8 @@ def read_apple_health(
 
     The document is streamed: memory follows the records kept (17 bytes each) and the minutes returned, not
     the size of the file. Amounts (steps, distance, flights, energy) are spread over the minutes that they
-    cover, rates are averaged, a sleep stage or workout holds for a minute of which it covers half. Exact
-    repeats, such as records within a Correlation, count once.
+    cover, those of more than three hours are left out; rates are averaged, a sleep stage or workout holds for
+    a minute of which it covers half. Exact repeats, such as records within a Correlation, count once.
 
     With layout "canonical" the devices are merged: per minute the watch goes before the phone, and the phone
     before other apps. A device answers for the quarter of an hour around each of its samples of a channel;
@@ -117,21 +124,26 @@ def read_apple_health(
     written: list[Offsets] = []
     counts: dict[str, int] = {}
     doubled = 0
+    vague: Counter[str] = Counter()
     for name, columns in records.streams.items():
         if len(columns):
-            streams[name], offsets, repeats = sort_records(columns)
+            found, offsets, repeats = sort_records(columns)
             written.append(offsets)
             doubled += repeats
-            counts[name] = sum(map(len, streams[name]))
+            kept = [one for one in (drop_vague(one, name, vague) for one in found) if len(one)]
+            if kept:
+                streams[name] = kept
+                counts[name] = sum(map(len, kept))
     recording = Recording(streams, records.devices, DEVICES, wearable=("watch",))
     timeline = Timeline(written, request.zone)
     compute = _openmhc(recording) if layout == "openmhc" else canonical_columns(recording, _CANONICAL)
     frame = frame_of(recording, timeline, compute, *request.bounds(request.zone))
+    drop_impossible(frame, records.outside, _RANGES[layout])
     if layout == "canonical":
         frame = without_empty(frame)
     if layout == "openmhc":
         _warn_unused(recording, document.name)
-    _warn(records, document.name, empty=frame.empty)
+    _warn(records, document.name, vague, empty=frame.empty)
     frame.attrs.update(_facts(records, layout, request.zone, timeline, counts, doubled))
     if participant is not None:
         name_participant(frame, participant)
@@ -204,8 +216,12 @@ def _warn_unused(recording: Recording, name: str) -> None:
         )
 
 
-def _warn(records: AppleRecords, name: str, *, empty: bool) -> None:
-    messages = [records.faults.summary(name), outside_range(name, records.outside)]
+def _warn(records: AppleRecords, name: str, vague: Counter[str], *, empty: bool) -> None:
+    messages = [
+        records.faults.summary(name),
+        outside_range(name, records.outside),
+        too_vague(name, vague),
+    ]
     if empty:
         messages.append(nothing_read(name, records.elements))
     for message in filter(None, messages):

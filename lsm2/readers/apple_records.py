@@ -89,7 +89,7 @@ class AppleRecords:
         self.devices: list[Device] = []  # of each source
         self.facts: dict[str, object] = {}
         self.elements = 0  # records and workouts, of whatever type
-        self.outside: Counter[str] = Counter()  # rates outside the channel's range
+        self.outside: Counter[str] = Counter()  # values outside the channel's range
         self.zones: set[str] = set()
         self.line = lambda: 0  # set once there is a parser
         self._name, self.faults = name, faults

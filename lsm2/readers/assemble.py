@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lsm2.channels import CHANNELS, listing
+from lsm2.channels import CHANNELS, Channel, listing
 from lsm2.days.clock import as_zone
 from lsm2.readers.cells import Clock
 from lsm2.readers.faults import nothing_read, outside_range
@@ -20,12 +20,13 @@ from lsm2.readers.frame import canonical_columns, frame_of, name_participant, wi
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Recording
 from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_records
 from lsm2.readers.store import Person, Store
-from lsm2.readers.timeline import Timeline
+from lsm2.readers.timeline import Timeline, index_of
 from lsm2.readers.timestamps import wall_minutes
 from lsm2.wording import counted
 
 _NAMES = tuple(CHANNELS)
-_TELLING = 3 * 3600  # seconds; an amount of longer says little of its minutes
+_TELLING = 3 * 3600  # seconds; an amount of longer says nothing of its minutes
+_FINE = 15 * 60  # seconds; a record of as much tells minutes apart
 
 
 @dataclass
@@ -36,6 +37,7 @@ class _Tally:
     doubled: int = 0
     twins: int = 0
     unplaced: Counter[str] = field(default_factory=Counter)  # local records beside UTC ones
+    vague: Counter[str] = field(default_factory=Counter)  # amounts that say nothing of minutes
     outside: Counter[str] = field(default_factory=Counter)
     offsets: set[int] = field(default_factory=set)
 
@@ -56,7 +58,8 @@ def assemble(
     Args:
         store: The records.
         source: The format, for `.attrs`.
-        best: Whether to keep, of each kind of record, only the source that covers most minutes, and others
+        best: Whether to keep, of each kind of record, only the source that tells most minutes apart (by
+            records of a quarter of an hour or less, of sleep by stages), or else covers most, and others
             only where it has nothing within a day.
         told: Whether states come as 0 and 1 of each minute, not as stretches of time.
         notes: Further warnings.
@@ -74,7 +77,7 @@ def assemble(
     for key, person in _chosen(store):
         recording, timeline = _recording(store, person, zone, tally, best=best)
         frame = frame_of(recording, timeline, canonical_columns(recording, _NAMES, told=told), *bounds)
-        _drop_impossible(frame, tally)
+        drop_impossible(frame, tally.outside)
         frame = without_empty(frame)
         tally.offsets.update(timeline.written if zone is None else ())
         if keyed:
@@ -143,7 +146,9 @@ def _recording(
             if grid:
                 one, twins = merge_twins(one)
                 tally.twins += twins
-            found.setdefault(channel, []).append((clock, one))
+            one = drop_vague(one, channel, tally.vague)
+            if len(one):
+                found.setdefault(channel, []).append((clock, one))
     timeline = Timeline(written, zone)
     streams: dict[str, list[Samples]] = {}
     for channel, parts in found.items():
@@ -185,19 +190,22 @@ def _on_timeline(samples: Samples, timeline: Timeline) -> Samples:
 
 
 def _best(streams: dict[str, list[Samples]]) -> dict[str, list[Samples]]:
-    """Keep, of each kind of record, one source: the one that covers most minutes.
+    """Keep, of each kind of record, one source: the one that tells most minutes apart, else covers most.
 
     Where it has nothing for days (another watch, another app), the next best one answers.
     """
     kept: dict[str, list[Samples]] = {}
     for kind in dict.fromkeys(map(_kind, streams)):
         own = {channel: some for channel, some in streams.items() if _kind(channel) == kind}
+        beds = {one.source: one for one in own.get(INBED, [])}
+        apart: Counter[int] = Counter()
         covered: Counter[int] = Counter()
-        for channel, some in own.items():
-            for one in some:
-                covered[one.source] += _minutes(one, channel)
+        for one in (one for some in own.values() for one in some):
+            fine = _staged(one, beds.get(one.source)) if kind == ASLEEP else one.where(one.seconds <= _FINE)
+            apart[one.source] += _minutes(fine)
+            covered[one.source] += _minutes(one)
         taken = np.zeros(0, np.int64)
-        for source in sorted(covered, key=lambda source: (-covered[source], source)):
+        for source in sorted(covered, key=lambda source: (-apart[source], -covered[source], source)):
             told = [np.zeros(0, np.int64)]
             for channel, some in own.items():
                 for one in (_beside(one, taken) for one in some if one.source == source):
@@ -227,10 +235,16 @@ def _kind(channel: str) -> str:
     return WORKOUT if channel.startswith(WORKOUT) else channel
 
 
-def _minutes(samples: Samples, channel: str) -> int:
-    """Return how many minutes samples tell of, overlaps once; an amount of many hours tells of none."""
-    if channel in CHANNELS and CHANNELS[channel].aggregation == "sum":
-        samples = samples.where(samples.seconds <= _TELLING)
+def _staged(samples: Samples, bed: Samples | None) -> Samples:
+    """Return the samples of sleep that are no whole session: they differ from all times in bed."""
+    if bed is None:
+        return samples
+    spans, whole = (one.start.astype(np.int64) << 20 | one.seconds for one in (samples, bed))
+    return samples.where(~np.isin(spans, whole))
+
+
+def _minutes(samples: Samples) -> int:
+    """Return how many minutes samples tell of, overlaps once."""
     lasting = samples.united()
     brief = np.unique(samples.start[samples.seconds == 0] // 60)
     return int(lasting.seconds.sum(dtype=np.int64) // 60) + len(brief)
@@ -247,24 +261,45 @@ def _order(streams: dict[str, list[Samples]], sources: list[str]) -> list[str]:
     return sorted(everything, key=lambda name: (-hearts[name], -everything[name], name))
 
 
-def _drop_impossible(frame: pd.DataFrame, tally: _Tally) -> None:
-    """Make amounts that no minute can hold missing, in place."""
+def drop_vague(samples: Samples, channel: str, vague: Counter[str]) -> Samples:
+    """Return samples without amounts of more than three hours, which say nothing of minutes; count these."""
+    if channel not in CHANNELS or CHANNELS[channel].aggregation != "sum":
+        return samples
+    telling = samples.seconds <= _TELLING
+    if telling.all():
+        return samples
+    vague[channel] += int(np.count_nonzero(~telling))
+    return samples.where(telling)
+
+
+def too_vague(name: str, counts: Counter[str]) -> str:
+    """Return one sentence on amounts of the export `name` that were left out; nothing where none was."""
+    if not counts:
+        return ""
+    each = ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
+    return (
+        f"{name}: left out {counted(counts.total(), 'amount')} of more than three hours ({each}): totals of "
+        "days and of nights say nothing of minutes."
+    )
+
+
+def drop_impossible(
+    frame: pd.DataFrame, outside: Counter[str], channels: Mapping[str, Channel] = CHANNELS
+) -> None:
+    """Make amounts that no minute can hold missing, in place, and count them."""
     for name in frame.columns:
-        channel = CHANNELS[name]
+        channel = channels[name]
         if channel.aggregation == "sum":
             values = frame[name].to_numpy()
             wrong = (values > np.float32(channel.maximum)) | (values < channel.minimum)
             if wrong.any():
-                tally.outside[name] += int(np.count_nonzero(wrong))
+                outside[name] += int(np.count_nonzero(wrong))
                 frame[name] = np.where(wrong, np.float32(np.nan), values)
 
 
 def _joined(frames: list[pd.DataFrame], zone: tzinfo | None, *, keyed: bool) -> pd.DataFrame:
     if not frames:
-        dtype: Any = "M8[ns]" if zone is None else pd.DatetimeTZDtype("ns", zone)
-        frame = pd.DataFrame(index=pd.DatetimeIndex(np.zeros(0, "M8[ns]"), name="timestamp").astype(dtype))
-        if zone is not None:
-            frame.index = pd.DatetimeIndex(np.zeros(0, "M8[ns]"), tz=zone, name="timestamp")
+        frame = pd.DataFrame(index=index_of(Timeline((), zone), np.zeros(0, np.int64)))
         if keyed:
             name_participant(frame, "")
         return frame
@@ -275,7 +310,11 @@ def _joined(frames: list[pd.DataFrame], zone: tzinfo | None, *, keyed: bool) -> 
 
 
 def _messages(store: Store, tally: _Tally, name: str, frame: pd.DataFrame) -> list[str]:
-    found = [store.faults.summary(name), outside_range(name, tally.outside)]
+    found = [
+        store.faults.summary(name),
+        outside_range(name, tally.outside),
+        too_vague(name, tally.vague),
+    ]
     if tally.unplaced:
         counts = ", ".join(f"{channel}: {count}" for channel, count in tally.unplaced.most_common())
         found.append(

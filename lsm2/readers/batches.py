@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import json
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -32,21 +34,21 @@ class Batch:
 
 @contextmanager
 def open_batches(entry: Entry, faults: Faults) -> Iterator[tuple[list[str], Iterator[Batch], str]]:
-    """Open a table: the names of its columns, its rows some at a time, and what marks decimals.
+    """Open a table: the names of its columns, its rows some at a time, and what may mark decimals.
 
     Raises:
         ReadError: It is damaged, no table, or has two columns of one name.
     """
     if entry.base.endswith(PARQUET):
         with open_parquet(entry) as file:
-            yield file.schema_arrow.names, _parquet_batches(file, entry), "."
+            yield columns_of(file), _parquet_batches(file, entry), "."
         return
     if entry.base.endswith(".gz"):
         packed = entry
         entry = replace(entry, opener=lambda: _unpacked(packed))
     with open_sheet(entry, faults) as sheet:
         batches = (Batch(piece.cells, piece.place) for piece in sheet.pieces())
-        yield list(sheet.header), batches, sheet.decimal
+        yield list(sheet.header), batches, sheet.decimals
 
 
 @contextmanager
@@ -73,8 +75,24 @@ def open_parquet(entry: Entry) -> Iterator[pq.ParquetFile]:
             yield file
 
 
+def columns_of(file: pq.ParquetFile) -> list[str]:
+    """Return the names of a parquet file's columns, and that of an index which pandas wrote as a range."""
+    return [*file.schema_arrow.names, *_ranges(file)]
+
+
+def _ranges(file: pq.ParquetFile) -> dict[str, range]:
+    """Return the index of evenly spaced whole numbers that is described beside the columns, by its name."""
+    described = json.loads((file.schema_arrow.metadata or {}).get(b"pandas", b"{}"))
+    found = {
+        index["name"]: range(index["start"], index["stop"], index["step"])
+        for index in described.get("index_columns", ())
+        if isinstance(index, dict) and index.get("kind") == "range" and index.get("name")
+    }
+    return {name: values for name, values in found.items() if len(values) == file.metadata.num_rows}
+
+
 def _parquet_batches(file: pq.ParquetFile, entry: Entry) -> Iterator[Batch]:
-    names = file.schema_arrow.names
+    names, ranges = file.schema_arrow.names, _ranges(file)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ReadError(f"{entry.where}: has two columns {twice[0]!r}; rename or drop one.")
@@ -82,7 +100,10 @@ def _parquet_batches(file: pq.ParquetFile, entry: Entry) -> Iterator[Batch]:
     try:
         for batch in file.iter_batches(batch_size=_BATCH):
             frame = pa.Table.from_batches([batch]).to_pandas(ignore_metadata=True)
-            yield Batch({name: frame[name] for name in names}, _counted_from(before, entry.where))
+            cells = {name: frame[name] for name in names}
+            for name, values in ranges.items():
+                cells[name] = pd.Series(values[before : before + len(frame)])
+            yield Batch(cells, _counted_from(before, entry.where))
             before += len(frame)
     except (pa.ArrowException, OSError) as error:
         raise ReadError(f"{entry.where}: cannot be read as parquet ({error}); is the file whole?") from error

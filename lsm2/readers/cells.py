@@ -17,9 +17,9 @@ import pandas as pd
 _MISSING = frozenset(("", "nan", "null", "none", "na", "n/a", "<na>", "nat", "-", "--", "no data"))
 _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:[.,][0-9]{1,9})?)?"
-    r" ?(?:[Zz]|UTC|([+-])([0-9]{2}):?([0-9]{2}))?"
+    r" ?(?:[Zz]|UTC|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
 )
-_OFFSET = re.compile(r"([+-])([0-9]{2}):?([0-9]{2})$")
+_OFFSET = re.compile(r"([+-])([0-9]{2})(?::?([0-9]{2}))?$")
 _FARTHEST = 15 * 60  # minutes that a clock can be from UTC
 
 
@@ -100,6 +100,8 @@ def _float(cell: Any) -> float:
 def read_iso(cells: Sequence[Any]) -> Times:
     """Return times such as `2024-03-31T07:45:10Z`, `2024-03-31 07:45` or `2024-03-31T07:45:10.123+02:00`.
 
+    An offset may be without its minutes (`+02`), as databases write it.
+
     >>> times = read_iso(["1970-01-01T02:00:10+02:00", "1970-01-01 00:01", "soon"])
     >>> times.seconds.tolist(), times.offset.tolist(), times.bad.tolist()
     ([10, 60, 0], [120, 0, 0], [False, False, True])
@@ -116,7 +118,7 @@ def read_iso(cells: Sequence[Any]) -> Times:
         elif len(text) > 16 and text[-3] in ":+-0123456789" and fits[row]:
             match = _OFFSET.search(text, 16)
             if match:
-                minutes = int(match.group(2)) * 60 + int(match.group(3))
+                minutes = int(match.group(2)) * 60 + int(match.group(3) or 0)
                 offset[row] = -minutes if match.group(1) == "-" else minutes
                 has_offset[row] = True
                 naive[row] = text[: match.start()].rstrip()
@@ -131,22 +133,26 @@ def read_clock(cells: Sequence[Any], *forms: str) -> Times:
 
     Args:
         cells: Texts.
-        forms: As `datetime.strptime` takes them.
+        forms: As `datetime.strptime` takes them; with `%z` the times come out in UTC.
 
     >>> read_clock(["01/31/21 05:00:08", "soon"], "%m/%d/%y %H:%M:%S").seconds.tolist()
     [1612069208, 0]
     """
     texts = [cell.strip() if type(cell) is str else "" for cell in cells]
     seconds, left = np.zeros(len(texts), np.int64), np.ones(len(texts), bool)
+    is_utc, finer = np.zeros(len(texts), bool), np.zeros(len(texts), np.int64)
     for form in forms:
         rows = np.flatnonzero(left)
         if len(rows) == 0:
             break
-        found, _, known = _seconds([texts[row] for row in rows], form)
+        found, parts, known = _seconds([texts[row] for row in rows], form)
         seconds[rows[known]] = found[known]
+        if parts is not None:
+            finer[rows[known]] = parts[known]
+        is_utc[rows[known]] = "%z" in form
         left[rows[known]] = False
     none = np.zeros(len(texts), bool)
-    return Times(seconds, np.zeros(len(texts), np.int64), none, none, left)
+    return Times(seconds, np.zeros(len(texts), np.int64), none, is_utc, left, _any(finer))
 
 
 def read_epoch(cells: Sequence[Any], per_second: int) -> Times:
@@ -158,9 +164,11 @@ def read_epoch(cells: Sequence[Any], per_second: int) -> Times:
     """
     numbers = read_numbers(cells)
     known = np.isfinite(numbers.value) & (np.abs(numbers.value) < 2.0**62)
-    seconds = np.where(known, np.floor(np.where(known, numbers.value, 0) / per_second), 0).astype(np.int64)
+    value = np.where(known, numbers.value, 0)
+    seconds = np.floor(value / per_second)
+    finer = np.rint((value - seconds * per_second) * (1e9 / per_second)).astype(np.int64)
     none = np.zeros(len(seconds), bool)
-    return Times(seconds, np.zeros(len(seconds), np.int64), none, known, ~known)
+    return Times(seconds.astype(np.int64), np.zeros(len(seconds), np.int64), none, known, ~known, _any(finer))
 
 
 def _seconds(texts: list[str], form: str) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
@@ -169,4 +177,8 @@ def _seconds(texts: list[str], form: str) -> tuple[np.ndarray, np.ndarray | None
     index = pd.DatetimeIndex(times).tz_localize(None)
     whole = index.as_unit("s")
     finer = np.where(known, (index - whole) // pd.Timedelta(1, "ns"), 0).astype(np.int64)
-    return np.where(known, whole.asi8, 0), finer if finer.any() else None, known
+    return np.where(known, whole.asi8, 0), _any(finer), known
+
+
+def _any(finer: np.ndarray) -> np.ndarray | None:
+    return finer if finer.any() else None

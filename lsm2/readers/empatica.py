@@ -15,7 +15,7 @@ from lsm2.readers.cells import read_epoch, read_iso, read_numbers
 from lsm2.readers.export import Entry, Export, open_export
 from lsm2.readers.recording import ASLEEP, AWAKE
 from lsm2.readers.request import OnError, Request
-from lsm2.readers.rows import Piece, Sheet, header_of, is_plain_table, open_sheet
+from lsm2.readers.rows import Piece, Sheet, header_of, open_sheet
 from lsm2.readers.store import Store
 
 _E4 = {
@@ -42,6 +42,7 @@ _MINUTES = {
 }
 _AMOUNTS = ("activity_counts", "steps", "mets")
 _WEAR, _STAGE = "wearingdetectionpercentage", "sleepdetectionstage"
+_EMBRACE = {"participantfullid", "missingvaluereason"}  # what no other table has
 _STAGES = {0.0: AWAKE, 101.0: ASLEEP, 102.0: ASLEEP}
 
 
@@ -121,6 +122,7 @@ def read_empatica(
             raise FileNotFoundError(
                 f"{path}: holds no file of Empatica's: neither HR.csv, EDA.csv, TEMP.csv or ACC.csv of an "
                 "E4, nor digital biomarkers per minute of an EmbracePlus"
+                + (f"; {export.unread}" if export.unread else "")
             )
         store = Store(request)
         spans: list[tuple[int, int, str]] = []
@@ -143,10 +145,10 @@ def recognised(export: Export) -> list[tuple[str, Entry]]:
     for entry in export.named(".csv"):
         header = header_of(entry)
         names = set(map(plain_name, header))
-        if names & {"timestampunix", "timestampiso"}:
+        if names & {"timestampunix", "timestampiso"} and names & _EMBRACE:
             if names & {*_MINUTES, _WEAR, _STAGE}:
                 found.append(("minutes", entry))
-        elif entry.base in _E4 and entry.size and not is_plain_table(header):
+        elif _is_e4(entry):
             found.append(("e4", entry))
         elif "digital_biomarkers" in entry.folders and any(
             entry.base.endswith(f"_{name}.csv")
@@ -154,6 +156,14 @@ def recognised(export: Export) -> list[tuple[str, Entry]]:
         ):
             found.append(("broken", entry))
     return found
+
+
+def _is_e4(entry: Entry) -> bool:
+    """Say whether a file is called like a signal, and is no table: that has a header, and several columns."""
+    if entry.base not in _E4 or not entry.size:
+        return False
+    lines = header_of(entry), header_of(entry, above=1)
+    return len(lines[0]) == 1 or not any(read_numbers(line).bad.any() for line in lines)
 
 
 def _read_e4(entry: Entry, store: Store) -> list[tuple[int, int, str]]:

@@ -18,6 +18,15 @@ _FILES = 200_000  # of a folder
 _ZIPS = 200  # of a folder or zip; a Takeout of many gigabytes comes in some tens
 _INNER = 1 << 33  # bytes of the zips in a zip, which are unpacked to be read
 _WHOLE = 1 << 29  # bytes of a file that is read whole
+# What to do about files that people have and no reader takes, by the endings of their names.
+_UNREAD = {
+    (".xlsx", ".xls", ".ods", ".numbers"): "a spreadsheet is not read: save it as CSV",
+    (".gt3x",): "a .gt3x file is raw acceleration: export epochs as .agd or CSV with ActiLife",
+    (".avro",): (
+        ".avro files are an EmbracePlus' raw signals: give the folder digital_biomarkers, which lies beside "
+        "raw_data"
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,11 @@ class Export:
         """Return the files whose name ends so, whatever the case."""
         return [entry for entry in self.entries if entry.base.endswith(ending)]
 
+    @property
+    def unread(self) -> str:
+        """What to do about files of these that no reader takes, where that is known; else nothing."""
+        return next(filter(None, (_unread(entry.base) for entry in self.entries)), "")
+
 
 @contextmanager
 def open_export(path: Path) -> Iterator[Export]:
@@ -107,13 +121,17 @@ def open_export(path: Path) -> Iterator[Export]:
             entries = _in_folder(path, stack)
         elif not path.exists():
             raise FileNotFoundError(f"{path}: no such file or folder; check the path")
-        elif is_zip(path):
+        elif is_zip(path) and not _unread(path.name.lower()):
             entries = _in_zip(path, "", stack)
         elif path.is_file():
             entries = [_of_file(path, path.name)]
         else:
             raise ReadError(f"{path}: is neither a file nor a folder; check the path")
         yield Export(str(path), tuple(sorted(entries, key=lambda entry: entry.name)))
+
+
+def _unread(base: str) -> str:
+    return next((hint for endings, hint in _UNREAD.items() if base.endswith(endings)), "")
 
 
 def is_zip(path: Path) -> bool:

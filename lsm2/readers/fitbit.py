@@ -13,9 +13,10 @@ import pandas as pd
 from lsm2.channels import plain_name
 from lsm2.days.clock import as_zone
 from lsm2.readers.assemble import assemble
+from lsm2.readers.columns import is_table
 from lsm2.readers.export import Entry, Export, open_export
 from lsm2.readers.fitabase import layout_of, read_fitabase
-from lsm2.readers.fitbit_sleep import read_sleep
+from lsm2.readers.fitbit_sleep import LOGGED, read_sleep
 from lsm2.readers.fitbit_takeout import (
     STREAMS,
     Covered,
@@ -29,13 +30,16 @@ from lsm2.readers.fitbit_takeout import (
 from lsm2.readers.fitbit_web import is_web, read_web
 from lsm2.readers.json import head_of, read_document, read_items
 from lsm2.readers.request import OnError, Request
-from lsm2.readers.rows import header_of, is_plain_table, open_sheet
+from lsm2.readers.rows import header_of, open_sheet
 from lsm2.readers.store import Store
 from lsm2.readers.xml import ReadError
 
 _STEM = re.compile(r"^([a-z_]+?)(?:[-_ ](?:\d{4}[-_]\d{2}[-_]\d{2}|\d+).*)?\.json$")
 _PMDATA = re.compile(r"(?:^|/)(p\d{2})/fitbit/")
 _WEB = re.compile(r'"activities-[a-z]+-intraday"|"hrv"\s*:\s*\[|"minutes"\s*:\s*\[')
+# Keys of what others write under the same names, and of Fitbit's own files.
+_OTHERS = ('"timestamp"', '"bedtime_start"', '"day"', '"next_token"')
+_OWN = ('"dateTime"', '"dateOfSleep"', '"logId"')
 _ORDER = (
     "broken",
     "csv",
@@ -134,12 +138,12 @@ def recognised(export: Export) -> list[tuple[str, Entry]]:
 def _kind(entry: Entry) -> str | None:
     if entry.base.endswith(".csv"):
         header = header_of(entry)
-        if is_plain_table(header):
-            return None
         if is_stages(header):
             return "stages"
         if is_minutes(entry, header):
             return "csv"
+        if is_table(header):
+            return None
         layout = layout_of(header)
         if layout is not None and (layout.who or layout.kind != "heart" or "heartrate" in entry.base):
             return "fitabase"
@@ -149,9 +153,15 @@ def _kind(entry: Entry) -> str | None:
         name = stem.group(1) if stem else ""
         if _WEB.search(head):
             return "web"
-        if name == "sleep" or ('"levels"' in head and '"dateOfSleep"' in head):
+        if '"dateOfSleep"' in head and ('"levels"' in head or '"minuteData"' in head):
             return "sleep"
-        if name in STREAMS or ('"bpm"' in head and '"confidence"' in head):
+        if '"bpm"' in head and '"confidence"' in head:
+            return "stream"
+        if any(key in head for key in _OTHERS) and not any(key in head for key in _OWN):
+            return None
+        if name == "sleep":
+            return "sleep"
+        if name in STREAMS:
             return "stream"
     return None
 
@@ -194,7 +204,7 @@ def _read_logs(entry: Entry, store: Store, covered: Covered, person: Any) -> Non
         whole = read_document(entry, store.faults)
         logs = whole.get("sleep") if isinstance(whole, dict) else None
         if not isinstance(logs, list):
-            logs = [whole] if isinstance(whole, dict) and "levels" in whole else []
+            logs = [whole] if isinstance(whole, dict) and not whole.keys().isdisjoint(LOGGED) else []
     left_out = read_sleep(logs, entry.where, store, person, covered.asleep)
     if left_out:
         covered.left_out["sleep logs"] += left_out

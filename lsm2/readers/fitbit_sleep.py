@@ -11,14 +11,18 @@ import numpy as np
 
 from lsm2.days.clock import offsets
 from lsm2.readers.cells import Clock, read_iso
-from lsm2.readers.recording import ASLEEP, AWAKE, INBED
+from lsm2.readers.recording import ASLEEP, AWAKE, INBED, UNKNOWN
 from lsm2.readers.samples import LONGEST
 from lsm2.readers.store import Store, to_absolute
 
 _STAGES = {
     **dict.fromkeys(("light", "deep", "rem", "asleep"), ASLEEP),
     **dict.fromkeys(("wake", "awake", "restless"), AWAKE),  # Fitbit's minutesAsleep leaves restless out
+    "unknown": UNKNOWN,
 }
+_MINUTES = {"1": "asleep", "2": "restless", "3": "awake"}  # of version 1 of the Web API
+LOGGED = ("levels", "minuteData")  # what holds the stages of a log
+_DAY = 86_400
 _CHANGES = (1800, 3600, -1800, -3600)  # seconds by which clocks are put back or on
 
 
@@ -41,6 +45,9 @@ class _Malformed(Exception):
 def read_sleep(logs: Iterable[Any], where: str, store: Store, person: Any, covered: set[int]) -> int:
     """Read logs: `{"startTime", "levels": {"data": [{"dateTime", "level", "seconds"}], "shortData": [...]}}`.
 
+    Version 1 of the Web API has minutes instead: `{"startTime", "minuteData": [{"dateTime": "22:03:00",
+    "value": "1"}]}`, 1 asleep, 2 restless, 3 awake.
+
     Args:
         logs: The logs.
         where: The file, for messages.
@@ -51,7 +58,7 @@ def read_sleep(logs: Iterable[Any], where: str, store: Store, person: Any, cover
     Returns:
         How many logs were left out because of that.
     """
-    found: dict[str, list[tuple[int, int, int]]] = {ASLEEP: [], AWAKE: [], INBED: []}
+    found: dict[str, list[tuple[int, int, int]]] = {ASLEEP: [], AWAKE: [], UNKNOWN: [], INBED: []}
     left_out = 0
     zone = store.request.zone
     for number, log in enumerate(logs):
@@ -93,12 +100,29 @@ def _stages(log: Any) -> tuple[list[_Stretch], list[_Stretch]]:
     """Return the stages of a log, and the short awakenings beside them."""
     levels = log.get("levels") if isinstance(log, dict) else None
     if not isinstance(levels, dict) or not isinstance(levels.get("data"), list):
+        if isinstance(log, dict) and levels is None and isinstance(log.get("minuteData"), list):
+            return _stretches(_levels_of(log)), []
         if isinstance(log, dict) and levels is None and "startTime" in log:
             return [], []  # logged by hand: no stages
         raise _Malformed("a missing field", "the log has no levels.data")
     short = levels.get("shortData") or []
     wakes = _stretches(short if isinstance(short, list) else [])
     return _stretches(levels["data"]), [wake for wake in wakes if wake.stage == AWAKE]
+
+
+def _levels_of(log: dict[str, Any]) -> list[Any]:
+    """Return the minutes of a log as levels; they show the time of day, and begin with the log."""
+    minutes = [one if isinstance(one, dict) else {} for one in log["minuteData"]]
+    day = str(log.get("startTime"))[:10]
+    times = read_iso([log.get("startTime"), *(f"{day}T{one.get('dateTime')}" for one in minutes)])
+    levels = []
+    shown = int(times.seconds[0])
+    for minute, seconds, bad in zip(minutes, times.seconds[1:].tolist(), times.bad[1:], strict=True):
+        shown += (seconds - shown + _DAY // 2) % _DAY - _DAY // 2  # to the nearest such time of day
+        level = _MINUTES.get(str(minute.get("value")))
+        stamp = minute.get("dateTime") if bad else str(np.datetime64(shown, "s"))
+        levels.append({"dateTime": stamp, "level": level or minute.get("value"), "seconds": 60})
+    return levels
 
 
 def _stretches(items: list[Any]) -> list[_Stretch]:

@@ -13,9 +13,10 @@ import pandas as pd
 
 from lsm2.channels import plain_name
 from lsm2.readers.cells import Clock, Times, read_clock, read_iso, read_numbers
+from lsm2.readers.columns import is_table
 from lsm2.readers.export import Entry
 from lsm2.readers.json import read_items
-from lsm2.readers.recording import ASLEEP, AWAKE, INBED
+from lsm2.readers.recording import ASLEEP, AWAKE, INBED, UNKNOWN
 from lsm2.readers.rows import Piece, open_sheet
 from lsm2.readers.store import Store, Zeros, to_absolute
 
@@ -53,9 +54,22 @@ _CALLED = re.compile(
     r"^(heart_rate|steps|calories|distance|floors)_\d{4}-\d{2}-\d{2}\.csv$"
     r"|^(minute(steps|calories|intensities|mets|sleep)|heartrate_seconds)"
 )
+# What only Fitbit's new files have: these columns, or else these names or folders.
+_OWN = {
+    "datasource",
+    "oxygensaturationpercentage",
+    "rootmeansquareofsuccessivedifferencesmilliseconds",
+    "standarddeviationmilliseconds",
+}
+_TAKEOUT = re.compile(
+    r"(^|/)takeout/|_googledata/|(^|/)heart rate variability details - [^/]*$"
+    r"|(^|/)(heart_rate|steps|calories|distance|floors|oxygen_saturation|heart_rate_variability"
+    r"|respiratory_rate)_\d{4}-\d{2}-\d{2}[^/]*$"
+)
 _STAGES = {
     **dict.fromkeys(("light", "deep", "rem", "asleep"), ASLEEP),
     **dict.fromkeys(("awake", "wake", "restless"), AWAKE),
+    "unknown": UNKNOWN,
 }
 
 
@@ -185,7 +199,10 @@ def is_broken(entry: Entry) -> bool:
 
 
 def is_minutes(entry: Entry, header: tuple[str, ...]) -> bool:
-    """Say whether a file is one of the new ones that are read, by name and header."""
+    """Say whether a file is one of the new ones that are read, by name and header.
+
+    A time beside steps is no sign of Fitbit's: tables of any origin have that.
+    """
     names = set(map(plain_name, header))
     if _NOT_MINUTES.search(entry.base):
         return False
@@ -193,7 +210,10 @@ def is_minutes(entry: Entry, header: tuple[str, ...]) -> bool:
         return "devicetemperature" in plain_name(entry.base) or "sensortype" in names
     if "timestamp" in names and "value" in names:
         return "minutespo2" in plain_name(entry.base)
-    return "timestamp" in names and not names.isdisjoint(_COLUMNS)
+    if "timestamp" not in names or names.isdisjoint(_COLUMNS):
+        return False
+    own = not names.isdisjoint(_OWN) or _TAKEOUT.search(entry.name.lower()) is not None
+    return own and not is_table(header, channels=2)
 
 
 def is_stages(header: tuple[str, ...]) -> bool:
@@ -282,7 +302,7 @@ def read_stages(entry: Entry, store: Store, covered: Covered, person: Any) -> No
                 offset = np.array([one or 0 for one in found], np.int64)
                 clock = "written" if told.all() else "utc"
             covered.asleep.update(((start.seconds + offset * 60)[~bad] // 3600).tolist())
-            for kind in (ASLEEP, AWAKE, INBED):
+            for kind in (ASLEEP, AWAKE, UNKNOWN, INBED):
                 of_kind = np.array([one == kind or kind == INBED for one in kinds], bool)
                 store.add(
                     kind,

@@ -85,7 +85,10 @@ def recognise(path: str | Path) -> tuple[Format, int]:
         found = [(one, count) for one in FORMATS if (count := one.count(export))]
         if not found and (count := TABLE.count(export)):
             found = [(TABLE, count)]
+        hint = export.unread
     known = ", ".join(one.title for one in FORMATS)
+    if not found and hint:
+        raise ReadError(f"{path}: {hint}.")
     if not found:
         raise ReadError(
             f"{path}: no format is recognised; known are {known}, and tables as .csv or .parquet."

@@ -35,11 +35,12 @@ class _Kind:
     lasts: bool = True  # from start_time to end_time, else at a time
 
 
+_TOTAL = "total_calories_burned_record_table"
 _KINDS = (
     _Kind("steps_record_table", "steps", "count"),
     _Kind("distance_record_table", "distance", "distance"),
     _Kind("floors_climbed_record_table", "floors", "floors"),
-    _Kind("total_calories_burned_record_table", "calories", "energy", "cal"),
+    _Kind(_TOTAL, "calories", "energy", "cal"),
     _Kind("active_calories_burned_record_table", "active_calories", "energy", "cal"),
     _Kind("oxygen_saturation_record_table", "spo2", "percentage", lasts=False),
     _Kind("respiratory_rate_record_table", "respiration_rate", "rate", lasts=False),
@@ -125,13 +126,14 @@ def read_health_connect(
 ) -> pd.DataFrame:
     """Read an export of Health Connect ("Backup and restore", *Export data* on Android) into minutes.
 
-    Several apps write the same steps. Of each kind of record only those of one app are taken: the app whose
-    records cover most minutes (amounts of more than three hours count as none), and another's only where it
-    has nothing on that day, the day before and the day after. Amounts are spread over the minutes that they
-    cover; a count is 0 only within seven minutes of a sample, of which heart rates are most, and total
-    energy, which includes what rest burns, never where no record says so. Energy is in calories; of an app
-    whose energies of whole days can only be joules, it is taken to be that. A session of sleep is time in
-    bed, and sleep where it has no stages.
+    Several apps write the same steps. Of each kind of record only those of one app are taken: the app that
+    tells most minutes apart (by records of a quarter of an hour or less, of sleep by stages), where none does
+    the one that covers most, and another's only where it has nothing on that day, the day before and the day
+    after. Amounts are spread over the minutes that they cover, and those of more than three hours left out; a
+    count is 0 only within seven minutes of a sample, of which heart rates are most, and total energy, which
+    includes what rest burns, never where no record says so. Energy is in calories; of an app whose total
+    energies of whole days can only be joules, all are taken to be that. A session of sleep is time in bed,
+    and sleep where it has no stages.
 
     Args:
         path: The exported zip, its folder, or health_connect_export.db.
@@ -194,9 +196,10 @@ def recognised(entry: Entry) -> bool:
 
 def _read(database: Database, store: Store) -> int:
     """Read all tables; returns how many apps wrote into them."""
+    in_joules = _writers_of_joules(database)
     for kind in _KINDS:
         if database.has(kind.table, kind.value):
-            _read_kind(database, kind, store)
+            _read_kind(database, kind, store, in_joules if kind.unit == "cal" else set())
     if _HEART in database.columns and database.has(_BEATS, "parent_key", "epoch_millis", "beats_per_minute"):
         _read_beats(database, store)
     if database.has(_SLEEP, "start_time", "end_time"):
@@ -204,9 +207,8 @@ def _read(database: Database, store: Store) -> int:
     return len(store.sources)
 
 
-def _read_kind(database: Database, kind: _Kind, store: Store) -> None:
+def _read_kind(database: Database, kind: _Kind, store: Store, in_joules: set[str]) -> None:
     times = ("start_time", "end_time", "start_zone_offset") if kind.lasts else ("time", "time", "zone_offset")
-    in_joules = _writers_of_joules(database, kind) if kind.unit == "cal" else set()
     for records in database.records(kind.table, (kind.value, "app_info_id", *dict.fromkeys(times))):
         start, seconds, bad = _span(records, times[0], times[1], store)
         numbers = read_numbers(records[kind.value])
@@ -263,12 +265,14 @@ def _app(cell: Any) -> str:
     return f"app {cell}" if isinstance(cell, (int, str)) else "app"
 
 
-def _writers_of_joules(database: Database, kind: _Kind) -> set[str]:
-    """Return the apps whose energies of whole days are so large that they can only be joules."""
+def _writers_of_joules(database: Database) -> set[str]:
+    """Return the apps whose total energies of whole days are so large that they can only be joules."""
+    if not database.has(_TOTAL, "energy"):
+        return set()
     minutes: dict[str, list[np.ndarray]] = {}
     amounts: dict[str, list[np.ndarray]] = {}
-    for records in database.records(kind.table, (kind.value, "app_info_id", "start_time", "end_time")):
-        value = read_numbers(records[kind.value]).value
+    for records in database.records(_TOTAL, ("energy", "app_info_id", "start_time", "end_time")):
+        value = read_numbers(records["energy"]).value
         lasting = (
             read_epoch(records["end_time"], 1000).seconds - read_epoch(records["start_time"], 1000).seconds
         ) / 60
@@ -283,7 +287,7 @@ def _writers_of_joules(database: Database, kind: _Kind) -> set[str]:
         rate = value / lasting
         order = np.argsort(rate)
         middle = rate[order][np.searchsorted(np.cumsum(lasting[order]), lasting.sum() / 2)]
-        if lasting.sum() >= _WHOLE_DAYS and middle > _JOULES and kind.channel == "calories":
+        if lasting.sum() >= _WHOLE_DAYS and middle > _JOULES:
             found.add(app)
     return found
 

@@ -1,4 +1,4 @@
-"""Oura: answers of the API, version 2, saved as JSON."""
+"""Oura: answers of the API, saved as JSON: of version 2, and the sleep of version 1."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from lsm2.readers.recording import ASLEEP, AWAKE, INBED
 from lsm2.readers.request import OnError, Request
 from lsm2.readers.store import Store
 
-_SIGNS = ('"bpm"', '"met"', '"class_5_min"', '"sleep_phase_5_min"', '"bedtime_start"')
+_SIGNS = ('"bpm"', '"met"', '"class_5_min"', '"sleep_phase_5_min"', '"hypnogram_5min"', '"bedtime_start"')
 _FITBIT = ('"confidence"', "activities-", '"dateOfSleep"', '"logId"')  # signs of Fitbit's answers
 _STAGES = {"1": ASLEEP, "2": ASLEEP, "3": ASLEEP, "4": AWAKE}  # deep, light, REM, awake
-_CLASS = 300  # seconds of a digit
+_PHASES = {"sleep_phase_5_min": 300, "sleep_phase_30_sec": 30, "hypnogram_5min": 300}  # seconds of a digit
+_CLASS = 300  # seconds of a class of activity, and of an item of version 1
 _OFF = 0.1  # METs that are written while nobody wears the ring
 _LONGEST = 400_000  # items of a series
 _SERIES = {"heart_rate": "heart_rate", "hrv": "hrv_rmssd"}
+_BARE_SERIES = {"hr_5min": "heart_rate", "rmssd_5min": "hrv_rmssd"}  # of version 1
+_ITEMS = ("bpm", "met", "bedtime_start")  # what an item has, and an answer has not
 
 
 def read_oura(
@@ -37,6 +40,7 @@ def read_oura(
 ) -> pd.DataFrame:
     """Read answers of Oura's API (`/v2/usercollection/heartrate`, `daily_activity`, `sleep`) into minutes.
 
+    Of version 1 the answers to `/v1/sleep` are read.
     Heart rates are values of their minute; heart rate and HRV of a night, means of five minutes, hold for all
     five. METs are missing while the ring was off: where class_5_min says so, or where the value is 0.1. A
     night is asleep in the phases deep, light and REM.
@@ -101,7 +105,7 @@ def _read(entry: Entry, store: Store, beats: list[tuple[str, dict[str, Any]]]) -
             beats.append((where, item))
         elif "met" in item or "class_5_min" in item:
             _read_activity(item, where, store)
-        elif "bedtime_start" in item or "sleep_phase_5_min" in item:
+        elif "bedtime_start" in item or not _PHASES.keys().isdisjoint(item):
             _read_night(item, where, store)
 
 
@@ -115,12 +119,11 @@ def _items(found: Any, where: str) -> Iterator[tuple[str, Any]]:
                 yield from _items(item, f"{where}, page {number}")
             else:
                 yield f"{where}, item {number}", item
+    elif isinstance(found, dict) and any(name in found for name in _ITEMS):
+        yield where, found
     elif isinstance(found, dict):
-        if "bpm" in found or "met" in found or "bedtime_start" in found:
-            yield where, found
         for name, part in found.items():
-            pages = isinstance(part, list) or (isinstance(part, dict) and isinstance(part.get("data"), list))
-            if pages and name not in ("met", "heart_rate", "hrv"):
+            if isinstance(part, list) or (isinstance(part, dict) and isinstance(part.get("data"), list)):
                 yield from _items(part, f"{where}, {name}")
     elif found is not None:
         yield where, found
@@ -188,8 +191,11 @@ def _read_activity(item: dict[str, Any], where: str, store: Store) -> None:
 def _read_night(item: dict[str, Any], where: str, store: Store) -> None:
     if item.get("type") == "deleted":
         return
-    for name, channel in _SERIES.items():
+    for name, channel in (_SERIES | _BARE_SERIES).items():
         series = item.get(name)
+        if isinstance(series, list) and name in _BARE_SERIES:
+            known = [value or None for value in series]  # 0 where there is none
+            series = {"items": known, "interval": _CLASS, "timestamp": item.get("bedtime_start")}
         found = _series(series, name, where, store) if isinstance(series, dict) else None
         if found is not None:
             start, offset, clock, interval, value = found
@@ -210,15 +216,16 @@ def _read_night(item: dict[str, Any], where: str, store: Store) -> None:
             where, "a time that is none", f"bedtime {stamps[int(not times.bad[0])]!r} is no time"
         )
         return
-    phases = item.get("sleep_phase_5_min") or ""
+    name = next((name for name in _PHASES if item.get(name)), "sleep_phase_5_min")
+    phases, step = item.get(name) or "", _PHASES[name]
     if not isinstance(phases, str) or len(phases) > _LONGEST or set(phases) - set(_STAGES):
-        detail = f"sleep_phase_5_min {repr(phases)[:60]} has digits other than 1 to 4"
+        detail = f"{name} {repr(phases)[:60]} has digits other than 1 to 4"
         store.faults.refuse(where, "an unknown sleep stage", detail)
         return
     first = int(times.seconds[0])
-    last = first + _CLASS * len(phases) if times.bad[1] else int(times.seconds[1])
-    start = first + _CLASS * np.arange(len(phases), dtype=np.int64)
-    lasting = np.clip(last - start, 0, _CLASS)
+    last = first + step * len(phases) if times.bad[1] else int(times.seconds[1])
+    start = first + step * np.arange(len(phases), dtype=np.int64)
+    lasting = np.clip(last - start, 0, step)
     clock = times.clock_of(0)
     for kind in (ASLEEP, AWAKE, INBED):
         some = np.array([_STAGES[digit] == kind for digit in phases], bool) & (lasting > 0)

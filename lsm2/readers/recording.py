@@ -20,6 +20,7 @@ from lsm2.readers.minutes import WORN, Block, average, holds, near, spread
 from lsm2.readers.samples import Samples
 
 ASLEEP, AWAKE, INBED = "sleep_asleep", "sleep_awake", "sleep_inbed"
+UNKNOWN = "sleep_unknown"  # within a night, but neither asleep nor awake
 WORKOUT = "workout_"
 RESTING = ("calories", "mets")  # what a device goes on writing above 0 when nobody wears it
 
@@ -28,7 +29,8 @@ class Recording:
     """Samples by channel, and which class of device each source is.
 
     Args:
-        streams: {channel: samples of each source}; sleep as sleep_asleep, sleep_awake and sleep_inbed.
+        streams: {channel: samples of each source}; sleep as sleep_asleep, sleep_awake, sleep_unknown and
+            sleep_inbed.
         devices: The class of device of each source.
         order: Classes of devices, the most trusted first.
         wearable: Those whose sleep records prove that they were worn.
@@ -84,7 +86,7 @@ class Recording:
         for channel, by_device in self._streams.items():
             for name, samples in by_device.items():
                 # A phone beside the bed, or a plan to be in it, proves nothing.
-                if channel == INBED or (channel in (ASLEEP, AWAKE) and name not in self.wearable):
+                if channel == INBED or (channel in (ASLEEP, AWAKE, UNKNOWN) and name not in self.wearable):
                     continue
                 if (channel, name) not in self.dense or (channel, name) in self.believed:
                     found[name] += samples
@@ -144,13 +146,17 @@ class Minutes:
 
         A source that says asleep, awake, or in bed without being asleep though it also records sleep, is
         believed before a device that was only worn, which counts where its class recorded sleep within a day.
+        Where a source says that it does not know, nothing is but what another source says.
         """
         said = self._first(self._sleep_by_source())
+        unknown = np.zeros(self._block.count, bool)
+        for one in self._recording.samples(UNKNOWN):
+            unknown |= holds(one, self._block)
         for device in self._recording.order:
             sleep = self._recording.samples(ASLEEP, device) + self._recording.samples(AWAKE, device)
             if sleep:
                 idle = np.isnan(said) & self._is_worn(device) & near(sleep, self._block, DAY)
-                said = np.where(idle, 0.0, said)
+                said = np.where(idle & ~unknown, 0.0, said)
         return said
 
     def in_bed(self) -> np.ndarray:
@@ -210,14 +216,17 @@ class Minutes:
         return self._worn[device]
 
     def _sleep_by_source(self) -> Iterator[np.ndarray]:
-        asleep, awake, inbed = (
-            {one.source: one for one in self._recording.samples(name)} for name in (ASLEEP, AWAKE, INBED)
+        asleep, awake, inbed, unknown = (
+            {one.source: one for one in self._recording.samples(name)}
+            for name in (ASLEEP, AWAKE, INBED, UNKNOWN)
         )
         for source in dict.fromkeys([*asleep, *awake]):
             said = np.full(self._block.count, np.nan)
             if source in inbed and source in asleep:
                 recording = near([asleep[source]], self._block, DAY)
                 said[holds(inbed[source], self._block) & recording] = 0.0
+            if source in unknown:
+                said[holds(unknown[source], self._block)] = np.nan
             if source in awake:
                 said[holds(awake[source], self._block)] = 0.0
             if source in asleep:
@@ -238,7 +247,7 @@ def worn(recording: Recording, device: str, block: Block) -> np.ndarray:
         return near(recording.evidence[device], block, WORN)
     who = None if recording.together else device
     heart = recording.samples("heart_rate", who)
-    sleep = recording.samples(ASLEEP, who) + recording.samples(AWAKE, who)
+    sleep = [one for name in (ASLEEP, AWAKE, UNKNOWN) for one in recording.samples(name, who)]
     asleep = {id(one) for one in sleep}
     awake_evidence = [one for one in recording.evidence[device] if id(one) not in asleep]
     result = near(awake_evidence, block, WORN)

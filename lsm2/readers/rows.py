@@ -5,13 +5,14 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
-from lsm2.channels import CHANNELS, plain_name
+from lsm2.channels import plain_name
 from lsm2.readers.export import Entry
 from lsm2.readers.faults import Faults
 from lsm2.readers.xml import ReadError
@@ -20,6 +21,8 @@ from lsm2.wording import counted
 _ROWS = 1 << 16  # of a piece
 _LINE = 1 << 20  # characters of a line at most
 _FIELDS = 20_000  # of a row at most
+_SEPARATOR = re.compile(r'"?sep=([,;\t])"?\s*', re.IGNORECASE)  # what Excel writes above a header
+_DECIMALS = {";": ",", "\t": ".,"}  # what programs write in numbers beside a separator
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,15 @@ class Sheet:
         where: The file, for messages.
         faults: Takes rows that have too few or too many fields.
         header: Names of the columns.
+        bare: Whether rows count by their place, so that blank ones stay.
     """
 
-    def __init__(self, reader: _Reader, where: str, faults: Faults, header: Sequence[str]) -> None:
-        self._reader, self._where, self._faults = reader, where, faults
+    def __init__(
+        self, reader: _Reader, where: str, faults: Faults, header: Sequence[str], *, bare: bool = False
+    ) -> None:
+        self._reader, self._where, self._faults, self._bare = reader, where, faults, bare
         self.header = tuple(header)
-        self.decimal = "," if reader.separator == ";" else "."  # what programs write beside a semicolon
+        self.decimals = _DECIMALS.get(reader.separator, ".")  # the marks that a number may have
 
     def column(self, *names: str) -> str | None:
         """Return the column of one of these names, whatever its case and spaces, or None."""
@@ -67,16 +73,18 @@ class Sheet:
         return None
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield the rows, some at a time; rows that do not fit the header are refused or counted."""
+        """Yield the rows, some at a time, without blank ones; those that do not fit the header are refused or
+        counted.
+        """
         width = len(self.header)
         rows: list[list[str]] = []
         lines: list[int] = []
         for row in self._rows():
+            if not any(map(str.strip, row)) and not (self._bare and len(row) == width):
+                continue
             if len(row) != width:
                 while len(row) > width and not row[-1].strip():  # Samsung ends its rows with a comma
                     row.pop()
-                if not any(field.strip() for field in row):
-                    continue
                 if len(row) != width:
                     self._faults.refuse(
                         f"{self._where}, line {self._line}",
@@ -117,7 +125,7 @@ class Sheet:
 @contextmanager
 def open_sheet(entry: Entry, faults: Faults, *, above: int = 0, bare: bool = False) -> Iterator[Sheet]:
     """Open a table of text: its encoding is UTF-8 or, where it says so, UTF-16; its fields are separated by
-    commas, semicolons or tabs, whichever its header has most of.
+    commas, semicolons or tabs, whichever a line `sep=;` says or its header has most of.
 
     Args:
         entry: The file.
@@ -143,7 +151,10 @@ def open_sheet(entry: Entry, faults: Faults, *, above: int = 0, bare: bool = Fal
         for _ in range(above):
             next(lines, "")
         first = next(lines, "")
-        separator = max(",;\t", key=first.count)
+        told = _SEPARATOR.fullmatch(first)
+        if told:
+            first, above = next(lines, ""), above + 1
+        separator = told.group(1) if told else max(",;\t", key=first.count)
         try:
             header = next(csv.reader([first], delimiter=separator), [])
         except csv.Error as error:
@@ -161,7 +172,7 @@ def open_sheet(entry: Entry, faults: Faults, *, above: int = 0, bare: bool = Fal
         if twice or len(header) >= _FIELDS:
             what = f"two columns {twice[0]!r}" if twice else f"{len(header):,} columns"
             raise ReadError(f"{entry.where}: its header has {what}; rename or drop some.")
-        yield Sheet(_Reader(lines, separator, above + 1), entry.where, faults, header)
+        yield Sheet(_Reader(lines, separator, above + 1), entry.where, faults, header, bare=bare)
 
 
 def header_of(entry: Entry, *, above: int = 0) -> tuple[str, ...]:
@@ -170,20 +181,13 @@ def header_of(entry: Entry, *, above: int = 0) -> tuple[str, ...]:
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
     lines = text.splitlines()
+    told = _SEPARATOR.fullmatch(lines[above]) if len(lines) > above else None
+    if told:
+        above += 1
     if len(lines) <= above or "\0" in lines[above]:
         return ()
-    separator = max(",;\t", key=lines[above].count)
+    separator = told.group(1) if told else max(",;\t", key=lines[above].count)
     return tuple(name.strip().strip('"').strip() for name in lines[above].split(separator))
-
-
-def is_plain_table(header: tuple[str, ...]) -> bool:
-    """Say whether a header is that of a table in this package's own names, which no device writes.
-
-    >>> is_plain_table(("timestamp", "heart_rate")), is_plain_table(("timestamp", "steps", "data source"))
-    (True, False)
-    """
-    known = [name for name in header if name in CHANNELS]
-    return "participant_id" in header or len(known) > 1 or "heart_rate" in known
 
 
 class _Reader:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +26,7 @@ _NAME = re.compile(
     r"^com\.samsung\.s?health\.(?:tracker\.)?"
     r"(heart_rate|pedometer_step_count|step_count|oxygen_saturation|sleep_stage|sleep)\.\d+\.csv$"
 )
-_BINS = re.compile(r"(?:^|/)com\.samsung\.s?health\.tracker\.heart_rate/.*\.json$")
+_BINS = re.compile(r"(?:^|/)com\.samsung\.s?health\.tracker\.(?:heart_rate|oxygen_saturation)/.*\.json$")
 _OFFSET = re.compile(r"UTC([+-])(\d{2}):?(\d{2})")
 # Of each table: column, channel.
 _VALUES = {
@@ -36,7 +37,7 @@ _VALUES = {
 _VALUES["step_count"] = _VALUES["pedometer_step_count"]
 _AMOUNTS = ("steps", "distance", "active_calories")
 _STAGES = {40001: AWAKE, 40002: ASLEEP, 40003: ASLEEP, 40004: ASLEEP}  # awake, light, deep, REM
-_BRIEF = 90  # seconds of a heart rate that is of one minute
+_BRIEF = 90  # seconds of a rate that is of one minute
 _LONG = 600  # seconds of a mean that says nothing of its minutes
 
 
@@ -47,7 +48,7 @@ class _Found:
     bins: dict[str, Entry] = field(default_factory=dict)  # by the name of the file
     staged: set[str] = field(default_factory=set)  # sleep that has stages
     broken: int = 0  # offsets that no clock has
-    binless: int = 0  # means of long stretches without their minutes
+    binless: Counter[str] = field(default_factory=Counter)  # means of long stretches without their minutes
 
 
 def read_samsung(
@@ -62,9 +63,10 @@ def read_samsung(
     """Read an export of Samsung Health ("Download personal data") into minutes.
 
     Times are UTC beside an offset; where an offset is one that no clock has (UTC+28550), the time holds and
-    the offset does not. Heart rates that are stored by the minute (`binning_data`) are read from there; the
-    mean of a longer stretch without its minutes is left out. Steps of several devices are not added: a device
-    with heart rate goes before one without. A count is 0 only within seven minutes of a sample.
+    the offset does not. Heart rates and SpO2 that are stored in finer bins (`binning_data`, `binning`) are
+    read from there; the mean of more than ten minutes without its bins is left out. Steps of several devices
+    are not added: a device with heart rate goes before one without. A count is 0 only within seven minutes of
+    a sample.
 
     Args:
         path: The exported zip or its folder, with `jsons` in it, or one .csv file.
@@ -120,9 +122,10 @@ def _notes(found: _Found, path: str) -> list[str]:
             "UTC+28550; times beside such are UTC and hold, on the clock that the other rows tell."
         )
     if found.binless:
+        each = ", ".join(f"{channel}: {count}" for channel, count in found.binless.most_common())
         notes.append(
-            f"{path}: left out {counted(found.binless, 'heart rate')}: means of long stretches whose minutes "
-            "are not in the export. Give the whole export, with its folder jsons."
+            f"{path}: left out {counted(found.binless.total(), 'mean')} of more than ten minutes ({each}), "
+            "whose minutes are not in the export. Give the whole export, with its folder jsons."
         )
     return notes
 
@@ -236,12 +239,11 @@ def _read_values(kind: str, rows: _Rows, store: Store, found: _Found) -> None:
         if channel in _AMOUNTS:
             rows.add(store, channel, numbers.value, bad)
             continue
-        if channel == "heart_rate":
-            binned = _read_bins(rows, store, found)
-            long = ~binned & ~bad & (rows.seconds > _LONG) & (rows.seconds <= LONGEST)
-            found.binless += int(np.count_nonzero(long))
-            bad = bad | binned | long
-        rows.add(store, channel, numbers.value, bad, _lasting(rows.seconds))
+        binned = _read_bins(name, channel, rows, store, found)
+        long = ~binned & ~bad & (rows.seconds > _LONG) & (rows.seconds <= LONGEST)
+        if long.any():
+            found.binless[channel] += int(np.count_nonzero(long))
+        rows.add(store, channel, numbers.value, bad | binned | long, _lasting(rows.seconds))
 
 
 def _lasting(seconds: np.ndarray) -> np.ndarray:
@@ -249,13 +251,13 @@ def _lasting(seconds: np.ndarray) -> np.ndarray:
     return np.where((seconds >= 0) & (seconds <= _BRIEF), 0, seconds)
 
 
-def _read_bins(rows: _Rows, store: Store, found: _Found) -> np.ndarray:
-    """Read the minutes of heart rates that have them; returns which rows do, bool (rows,)."""
-    names = rows.cells("binning_data")
+def _read_bins(name: str, channel: str, rows: _Rows, store: Store, found: _Found) -> np.ndarray:
+    """Read the bins of rates that have them; returns which rows do, bool (rows,)."""
+    files = rows.cells("binning_data") or rows.cells("binning")
     binned = np.zeros(len(rows.piece), bool)
     devices = rows.cells("deviceuuid")
-    for row, name in enumerate(names or ()):
-        entry = found.bins.get(name.strip().lower())
+    for row, file in enumerate(files or ()):
+        entry = found.bins.get(file.strip().lower())
         if entry is None or rows.bad[row]:
             continue
         binned[row] = True
@@ -264,17 +266,17 @@ def _read_bins(rows: _Rows, store: Store, found: _Found) -> np.ndarray:
         known = [item if isinstance(item, dict) else {} for item in items]
         times = read_epoch([item.get("start_time") for item in known], 1000)
         ends = read_epoch([item.get("end_time") for item in known], 1000)
-        cells = [item.get("heart_rate") for item in known]
+        cells = [item.get(name) for item in known]
         numbers = read_numbers(cells)
 
         def place(item: int, where: str = entry.where) -> str:
             return f"{where}, item {item}"
 
         store.check_times(times, [item.get("start_time") for item in known], place)
-        store.check_numbers(numbers.bad & ~times.bad, cells, place, "heart_rate")
+        store.check_numbers(numbers.bad & ~times.bad, cells, place, name)
         lasting = np.where(times.bad | ends.bad, 0, ends.seconds - times.seconds)
         store.add(
-            "heart_rate",
+            channel,
             times.seconds,
             numbers.value,
             place=place,

@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from lsm2.channels import CHANNELS
+from lsm2.channels import CHANNELS, Channel
 from lsm2.days.clock import offsets
 from lsm2.readers.cells import Clock, Times
-from lsm2.readers.recording import ASLEEP, AWAKE
+from lsm2.readers.recording import ASLEEP, AWAKE, UNKNOWN
 from lsm2.readers.request import Request
 from lsm2.readers.samples import LONGEST, Columns, Offsets
 from lsm2.readers.xml import ReadError
@@ -99,7 +99,7 @@ class Store:
         self.elements += len(start)
         kept = np.ones(len(start), bool) if bad is None else ~bad
         lasting = np.broadcast_to(np.asarray(seconds, np.int64), start.shape)
-        factor, shift = CHANNELS[ASLEEP if channel == AWAKE else channel].conversion(unit)
+        factor, shift = _meaning(channel).conversion(unit)
         value = np.asarray(value, np.float64) * factor + shift
         kept &= ~np.isnan(value)
         kept &= self._check_times(start, lasting, kept, place)
@@ -146,7 +146,7 @@ class Store:
 
     def within(self, channel: str, value: np.ndarray, among: np.ndarray) -> np.ndarray:
         """Return which values lie in the channel's range, bool (records,); count others among some."""
-        kind = CHANNELS[ASLEEP if channel == AWAKE else channel]
+        kind = _meaning(channel)
         within = np.asarray((value >= kind.minimum) & (value <= kind.maximum))
         lost = int(np.count_nonzero(among & ~within))
         if lost:
@@ -197,7 +197,7 @@ class Store:
     def _check_values(
         self, channel: str, value: np.ndarray, kept: np.ndarray, place: Callable[[int], str]
     ) -> np.ndarray:
-        kind = CHANNELS[ASLEEP if channel == AWAKE else channel]
+        kind = _meaning(channel)
         if kind.aggregation == "sum":
             wrong = (value < 0) | (value > _ABSURD)
             self.refuse(
@@ -221,6 +221,11 @@ class Store:
                 raise ReadError(f"{self.request.path}: more than {_SOURCES:,} sources; this is no export")
             self.sources.append(name)
         return found
+
+
+def _meaning(channel: str) -> Channel:
+    """Return the channel that records are of; stretches awake or of an unknown stage are of sleep."""
+    return CHANNELS[ASLEEP if channel in (AWAKE, UNKNOWN) else channel]
 
 
 def _shown(cell: Any) -> str:

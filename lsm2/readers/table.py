@@ -3,50 +3,47 @@
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lsm2.channels import CHANNELS, Channel, ChannelError, Schema, listing, nearest, plain_name
+from lsm2.channels import Channel, listing, plain_name
 from lsm2.days.clock import as_zone, is_utc
 from lsm2.readers.assemble import assemble
-from lsm2.readers.batches import PARQUET, Batch, open_batches, open_parquet
+from lsm2.readers.batches import PARQUET, Batch, columns_of, open_batches, open_parquet
 from lsm2.readers.cells import Clock, Times, read_clock, read_epoch, read_iso, read_numbers
+from lsm2.readers.columns import Plan, plan_columns, read_meaning, read_units
 from lsm2.readers.export import Entry, open_export
 from lsm2.readers.request import OnError, Request
 from lsm2.readers.store import Store
+from lsm2.wording import counted
 
 _TEXT = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt")
 TABLES = _TEXT + PARQUET
-_TIME, _WHO = "timestamp", "participant_id"
-_TIMES = (
-    _TIME,
-    "time",
-    "datetime",
-    "date_time",
-    "date time",
-    "recorded_time",
-    "timestamp_iso",
-    "start_time",
-    "date",
-)
-_PEOPLE = (_WHO, "participant", "subject", "subject_id", "user_id")
+_IDS = ("id", "pid", "person", "personid", "patient", "patientid", "user")  # may say whose a row is, or not
+_TRUTH = {"true": 1, "false": 0}
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+_LONGEST = 180  # minutes that a row may hold for
+# Seconds from row to row that tell of values which hold for as long, how many such steps there must be, and
+# which share of them alike.
+_COARSE, _FEW, _REGULAR = range(120, _LONGEST * 60 + 1, 60), 3, 0.9
 # Seconds, milliseconds, microseconds or nanoseconds since 1970: what a number of this size can only mean.
 _EPOCHS = ((1e8, 1e10, 1), (1e11, 1e13, 1_000), (1e14, 1e16, 1_000_000), (1e17, 1e19, 1_000_000_000))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """Which column holds what."""
+@dataclass
+class _Seen:
+    """What is said of the tables when all are read."""
 
-    time: str
-    date: str | None  # where the time of day stands apart
-    who: str | None
-    channels: dict[str, Channel]  # by column
+    unused: dict[str, None] = field(default_factory=dict)  # columns, in order
+    repeats: Counter[str] = field(default_factory=Counter)  # amounts that repeat another, by channel
+    steps: Counter[int] = field(default_factory=Counter)  # seconds between rows with amounts
 
 
 def read_table(
@@ -55,6 +52,7 @@ def read_table(
     columns: Mapping[str, str] | None = None,
     units: Mapping[str, str] | None = None,
     time_format: str | None = None,
+    minutes: int | None = None,
     tz: Any = None,
     start: Any = None,
     end: Any = None,
@@ -65,17 +63,22 @@ def read_table(
 
     Rows may be finer than a minute, unsorted and doubled: rates are averaged, counts summed, states hold when
     any row says so; a row that is there twice counts once. Empty cells, NaN and NULL are missing, and nothing
-    is made up between rows. A zero of a count, and energy, that was written while nobody wore the device is
-    missing too: where the table has a heart rate within a day, minutes farther than seven minutes from any;
-    else runs of 90 minutes without motion.
+    is made up between rows, unless `minutes` says how long each holds. A zero of a count, and energy, that
+    was written while nobody wore the device is missing too: where the table has a heart rate within a day,
+    minutes farther than seven minutes from any; else runs of 90 minutes without motion.
 
     Args:
         path: A .csv, .csv.gz, .tsv or .parquet file, or a zip or folder of them.
         columns: {column of the table: channel, "timestamp" or "participant_id"}. Columns that are called like
             a channel or one of its aliases need not be named.
-        units: {channel: unit or device}, where it is not the canonical one: {"distance": "km"}.
+        units: {channel, its alias or column: unit or device}, where it is not the canonical one:
+            {"distance": "km"}.
         time_format: The form of the times, as `datetime.strptime` takes it. None: ISO, or a number since 1970
             whose size tells seconds, milli-, micro- or nanoseconds.
+        minutes: How many minutes each row holds for, from its time on, where rows are coarser than a minute
+            (up to 180): counts, distance and energy are spread evenly over them, rates and states hold
+            throughout, and wear and valid ranges are judged on the minutes. None: a row is of the minute that
+            it stands in.
         tz: Zone of the output's clock, which then is tz-aware; times without an offset are taken to be on it.
             None: the wall clock that the table shows, naive; UTC where it shows only that.
         start: First date or moment wanted, on the output's wall clock.
@@ -102,87 +105,58 @@ def read_table(
     62.0
     """
     request = Request.of(path, tz, start, end, participant, on_error)
-    wanted = {column: _meaning(column, name) for column, name in (columns or {}).items()}
-    Schema(channels=tuple(CHANNELS.values())).conversions(units)
-    unused: dict[str, None] = {}
+    wanted = {column: read_meaning(column, name) for column, name in (columns or {}).items()}
+    by_channel = read_units(units or {}, wanted)
+    if minutes is not None and (type(minutes) is not int or not 1 <= minutes <= _LONGEST):
+        raise ValueError(
+            f"minutes={minutes!r} is no whole number of minutes from 1 to {_LONGEST}; values of longer say "
+            "nothing of their minutes"
+        )
+    seen = _Seen()
     with open_export(request.path) as export:
         entries = [entry for entry in export.entries if entry.base.endswith(TABLES)]
-        if len(export.entries) == 1:
+        if len(export.entries) == 1 and not export.unread:
             entries = list(export.entries)
         if not entries:
-            raise FileNotFoundError(f"{path}: holds no table; one is a {', '.join(TABLES)} file")
+            hint = export.unread or f"one is a {', '.join(TABLES)} file"
+            raise FileNotFoundError(f"{path}: holds no table; {hint}")
         if request.zone is None:
             request = replace(request, zone=_own_zone(entries, wanted))
         store = Store(request)
         for entry in entries:
-            _read(entry, store, wanted, units or {}, time_format, unused)
+            _read(entry, store, wanted, by_channel, time_format, 60 * (minutes or 0), seen)
+    return assemble(store, "table", told=True, notes=_notes(str(path), seen, minutes))
+
+
+def _notes(path: str, seen: _Seen, minutes: int | None) -> list[str]:
+    """Say what is odd about the tables at a path."""
     notes = []
-    if unused:
-        notes.append(f"{path}: columns that are no channel were not read: {listing(unused)}.")
-    return assemble(store, "table", told=True, notes=notes)
-
-
-def _meaning(column: str, name: str) -> str:
-    if name in (_TIME, _WHO):
-        return name
-    schema = Schema(channels=tuple(CHANNELS.values()))
-    position = schema.match(name)
-    if position is None:
-        known = [_TIME, _WHO, *CHANNELS]
-        raise ChannelError(
-            f"columns= says that {column!r} holds {name!r}, which is no channel{nearest(name, known)}; "
-            f"known: {', '.join(known)}"
+    if seen.unused:
+        note = f"{path}: columns that are no channel were not read: {listing(seen.unused)}."
+        who = next((label for label in seen.unused if plain_name(label) in _IDS), None)
+        if who is not None:
+            note += (
+                f" If {who!r} says whose a row is, give columns={{{who!r}: 'participant_id'}}, and for one "
+                "person participant=; else several people become one recording."
+            )
+        notes.append(note)
+    if seen.repeats:
+        total = seen.repeats.total()
+        each = ", ".join(f"{channel}: {count}" for channel, count in seen.repeats.most_common())
+        repeat, count = ("repeats", "counts") if total == 1 else ("repeat", "count")
+        notes.append(
+            f"{path}: {counted(total, 'amount')} {repeat} the time and the value of another and {count} once "
+            f"({each}). If the seconds of the times were cut off, as Excel does, write them out."
         )
-    return schema.names[position]
-
-
-def _plan(labels: list[str], wanted: Mapping[str, str], where: str) -> _Plan:
-    """Say which column of a table holds what.
-
-    Raises:
-        ChannelError: No column holds a time, or none a channel; a column that was named is not there.
-    """
-    missing = [column for column in wanted if column not in labels]
-    if missing:
-        raise ChannelError(
-            f"{where}: columns= names {missing[0]!r}, but the table has no such column"
-            f"{nearest(missing[0], labels)}; it has {listing(labels)}"
-        )
-    time = _special(labels, wanted, _TIME, _TIMES)
-    if time is None and labels and (labels[0] == "" or labels[0].startswith(("Unnamed: ", "__index_level_"))):
-        time = labels[0]
-    if time is None:
-        raise ChannelError(
-            f"{where}: no column holds times: it has {listing(labels)}. Name it with "
-            "columns={'your column': 'timestamp'}."
-        )
-    date = None
-    if plain_name(time) == "time" and time not in wanted:
-        date = next((label for label in labels if plain_name(label) == "date" and label not in wanted), None)
-    who = _special(labels, wanted, _WHO, _PEOPLE)
-    rest = [label for label in labels if label not in (time, date, who)]
-    schema = Schema(channels=tuple(CHANNELS.values()))
-    named = {column: name for column, name in wanted.items() if column in rest}
-    try:
-        found, _ = schema.resolve(rest, named)
-    except ChannelError as error:
-        raise ChannelError(f"{where}: {error}") from error
-    return _Plan(time, date, who, {label: schema.channels[place] for place, label in found.items()})
-
-
-def _special(
-    labels: list[str], wanted: Mapping[str, str], meaning: str, names: tuple[str, ...]
-) -> str | None:
-    given = [column for column, name in wanted.items() if name == meaning]
-    if len(given) > 1:
-        raise ChannelError(f"columns= gives {meaning} twice: {given[0]!r} and {given[1]!r}")
-    if given:
-        return given[0]
-    for name in names:
-        for label in labels:
-            if plain_name(label) == plain_name(name) and label not in wanted:
-                return label
-    return None
+    if minutes is None and seen.steps:
+        step, often = seen.steps.most_common(1)[0]
+        total = seen.steps.total()
+        if total >= _FEW and often >= _REGULAR * total and step in _COARSE:
+            notes.append(
+                f"{path}: rows with counts or energy are {step // 60} minutes apart, and each counts for the "
+                f"one minute that it stands in. If it is of all {step // 60}, give minutes={step // 60}."
+            )
+    return notes
 
 
 def _read(
@@ -191,16 +165,16 @@ def _read(
     wanted: Mapping[str, str],
     units: Mapping[str, str],
     time_format: str | None,
-    unused: dict[str, None],
+    lasting: int,
+    seen: _Seen,
 ) -> None:
-    with open_batches(entry, store.faults) as (labels, batches, decimal):
+    with open_batches(entry, store.faults) as (labels, batches, decimals):
         if not labels:
             store.faults.refuse(entry.where, "a table without a header", "the table is empty", whole=True)
             return
-        plan = _plan(labels, wanted, entry.where)
+        plan = plan_columns(labels, wanted, entry.where)
         known = {plan.time, plan.date, plan.who, *plan.channels}
-        unused.update(dict.fromkeys(label for label in labels if label not in known))
-        by_name = {plain_name(name): unit for name, unit in units.items()}
+        seen.unused.update(dict.fromkeys(label for label in labels if label not in known))
         for batch in batches:
             stamps = _stamps(batch.cells, plan)
             times, clock = _times(stamps, time_format)
@@ -220,35 +194,49 @@ def _read(
                     nobody, batch.place, "no participant", lambda row: f"column {plan.who!r} is empty there"
                 )
                 times.bad[nobody] = True
+            groups = _groups(people, len(times.bad))
+            has_amount = np.zeros(len(times.bad), bool)
             for label, channel in plan.channels.items():
-                unit = by_name.get(plain_name(channel.name))
-                _add(store, batch, label, channel, unit, times, clock, people, decimal)
+                value = _read_values(store, batch, label, channel, decimals)
+                if channel.aggregation == "sum":
+                    has_amount |= ~np.isnan(value) & ~times.bad
+                unit = units.get(channel.name)
+                _add(store, batch, channel, value, unit, times, clock, groups, lasting, seen)
+            for _, rows in groups:
+                seen.steps.update(np.diff(np.unique(times.seconds[rows & has_amount])).tolist())
+
+
+def _read_values(store: Store, batch: Batch, label: str, channel: Channel, decimals: str) -> np.ndarray:
+    cells = batch.cells[label]
+    value, bad = _values(cells, channel, decimals)
+    store.refuse(
+        bad,
+        batch.place,
+        "a value that is no number",
+        lambda row: f"column {label!r}: {_shown(cells[row])} is no number",
+    )
+    return value
 
 
 def _add(
     store: Store,
     batch: Batch,
-    label: str,
     channel: Channel,
+    value: np.ndarray,
     unit: str | None,
     times: Times,
     clock: np.ndarray,
-    people: Any,
-    decimal: str,
+    groups: list[tuple[Any, np.ndarray]],
+    lasting: int,
+    seen: _Seen,
 ) -> None:
-    value, bad = _values(batch.cells[label], decimal)
-    store.refuse(
-        bad,
-        batch.place,
-        "a value that is no number",
-        lambda row: f"column {label!r}: {_shown(batch.cells[label][row])} is no number",
-    )
-    groups = [(None, np.ones(len(value), bool))] if people is None else _groups(people)
     for person, rows in groups:
         for name in get_args(Clock):
             some = np.flatnonzero(rows & (clock == name) & ~times.bad)
             if len(some):
                 start, amount = times.seconds[some], value[some]
+                if channel.aggregation == "sum":
+                    seen.repeats += Counter({channel.name: _repeats(times, some[amount > 0], value)})
                 if times.finer is not None:
                     some, start, amount = _by_second(some, start, times.finer[some], amount, channel)
                 store.add(
@@ -256,6 +244,7 @@ def _add(
                     start,
                     amount,
                     place=_among(batch.place, some),
+                    seconds=lasting,
                     unit=unit,
                     person=person,
                     clock=name,
@@ -278,18 +267,30 @@ def _by_second(
     return first.to_numpy(np.int64), first.index.to_numpy(np.int64), value
 
 
+def _repeats(times: Times, rows: np.ndarray, value: np.ndarray) -> int:
+    """Return how many rows repeat the time and the value of another."""
+    start = times.seconds[rows]
+    if np.all(start[1:] > start[:-1]):
+        return 0
+    finer = 0 if times.finer is None else times.finer[rows]
+    table = pd.DataFrame({"start": start, "finer": finer, "value": value[rows]})
+    return int(table.duplicated().sum())
+
+
 def _among(place: Callable[[int], str], rows: np.ndarray) -> Callable[[int], str]:
     return lambda row: place(int(rows[row]))
 
 
-def _stamps(cells: Mapping[str, Any], plan: _Plan) -> Any:
+def _stamps(cells: Mapping[str, Any], plan: Plan) -> Any:
     if plan.date is None:
         return cells[plan.time]
     return [f"{date} {time}" for date, time in zip(cells[plan.date], cells[plan.time], strict=True)]
 
 
-def _groups(people: Any) -> list[tuple[Any, np.ndarray]]:
-    """Return the people of some rows, in order of first appearance, and which rows are theirs."""
+def _groups(people: Any, count: int) -> list[tuple[Any, np.ndarray]]:
+    """Return the people of so many rows, in order of first appearance, and which rows are theirs."""
+    if people is None:
+        return [(None, np.ones(count, bool))]
     codes, found = pd.factorize(np.asarray(people, dtype=object))
     return [(_plain(person), codes == code) for code, person in enumerate(found)]
 
@@ -298,15 +299,23 @@ def _plain(person: Any) -> Any:
     return person.item() if isinstance(person, np.generic) else person
 
 
-def _values(cells: Any, decimal: str) -> tuple[np.ndarray, np.ndarray]:
+def _values(cells: Any, channel: Channel, decimals: str) -> tuple[np.ndarray, np.ndarray]:
     if isinstance(cells, pd.Series):
         if pd.api.types.is_numeric_dtype(cells) or pd.api.types.is_bool_dtype(cells):
             value = cells.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
             value[~np.isfinite(value)] = np.nan
             return value, np.zeros(len(value), bool)
         cells = [None if cell is pd.NA or cell is pd.NaT else cell for cell in cells]
-    if decimal == ",":
-        cells = [cell.replace(",", ".") if isinstance(cell, str) else cell for cell in cells]
+    if channel.kind == "binary":
+        cells = [_TRUTH.get(str(cell).strip().casefold(), cell) for cell in cells]
+    if "," in decimals:
+        # Where a point may mark decimals as well, a comma before three digits may part thousands: no guess.
+        cells = [
+            cell.replace(",", ".")
+            if isinstance(cell, str) and not ("." in decimals and _THOUSANDS.fullmatch(cell.strip()))
+            else cell
+            for cell in cells
+        ]
     numbers = read_numbers(cells)
     return numbers.value, numbers.bad
 
@@ -336,21 +345,13 @@ def _times(cells: Any, form: str | None) -> tuple[Times, np.ndarray]:
             cells = cells.tolist()
     cells = list(cells)
     if form is not None:
-        times = _by_form(cells, form)
+        times = read_clock(cells, form)
     else:
         times = read_iso(cells)
         if len(cells) and times.bad.all():
             times = _since_1970(cells, times)
     clock = np.where(times.has_offset, "written", np.where(times.is_utc, "utc", "local")).astype(object)
     return times, clock
-
-
-def _by_form(cells: list[Any], form: str) -> Times:
-    if "%z" not in form:
-        return read_clock(cells, form)
-    stamps = pd.to_datetime(pd.Series(cells, dtype=object), format=form, errors="coerce", utc=True)
-    iso = stamps.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    return read_iso([cell if isinstance(cell, str) else None for cell in iso])
 
 
 def _since_1970(cells: list[Any], other: Times) -> Times:
@@ -371,9 +372,10 @@ def _own_zone(entries: list[Entry], wanted: Mapping[str, str]) -> Any:
     for entry in entries:
         if entry.base.endswith(PARQUET):
             with open_parquet(entry) as file:
-                names = file.schema_arrow.names
-                time = _plan(names, wanted, entry.where).time
-                kind = file.schema_arrow.field(names.index(time)).type
+                time = plan_columns(columns_of(file), wanted, entry.where).time
+                if time not in file.schema_arrow.names:
+                    continue
+                kind = file.schema_arrow.field(time).type
                 if pa.types.is_timestamp(kind) and kind.tz is not None and not is_utc(as_zone(kind.tz)):
                     return as_zone(kind.tz)
     return None

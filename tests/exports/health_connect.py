@@ -30,6 +30,7 @@ def health_connect(
     stages: Rows = (),
     sessions: Rows = (),
     calories: Rows = (),
+    active_calories: Rows = (),
     distance: Rows = (),
     spo2: Rows = (),
     zone: Any = 3600,
@@ -63,6 +64,7 @@ def health_connect(
         "steps_record_table": (f"{INTERVAL}, count INTEGER", intervals(steps)),
         "distance_record_table": (f"{INTERVAL}, distance REAL", intervals(distance)),
         "total_calories_burned_record_table": (f"{INTERVAL}, energy REAL", intervals(calories)),
+        "active_calories_burned_record_table": (f"{INTERVAL}, energy REAL", intervals(active_calories)),
         "oxygen_saturation_record_table": (
             f"{INSTANT}, percentage REAL",
             [

@@ -33,16 +33,18 @@ def ms(stamp: str) -> int:
     return int(datetime.fromisoformat(stamp).replace(tzinfo=timezone.utc).timestamp() * 1000)
 
 
-def bins(name: str, items: Iterable[tuple[str, str, Any]]) -> dict[str, str]:
-    """{path: bins} of (start, end, heart rate) in UTC."""
+def bins(
+    name: str, items: Iterable[tuple[str, str, Any]], of: str = "heart_rate", field: str = "heart_rate"
+) -> dict[str, str]:
+    """{path: bins} of (start, end, value) in UTC."""
     found = [
         {
-            "heart_rate": rate,
-            "heart_rate_min": 50,
-            "heart_rate_max": 90,
+            field: rate,
+            f"{field}_min": 50,
+            f"{field}_max": 90,
             "start_time": ms(first),
             "end_time": ms(last),
         }
         for first, last, rate in items
     ]
-    return {f"jsons/com.samsung.shealth.tracker.heart_rate/{name[0]}/{name}": json.dumps(found)}
+    return {f"jsons/com.samsung.shealth.tracker.{of}/{name[0]}/{name}": json.dumps(found)}
