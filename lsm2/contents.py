@@ -37,7 +37,7 @@ def coverage(
 
     Returns:
         float32, one row for each day with a row in ``data``, one column for each channel that it records, 0
-        to 1.
+        to 1: the share of 1,440 minutes, also of days on which the clocks are changed.
 
     Raises:
         TypeError: ``data`` is no DataFrame.

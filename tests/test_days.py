@@ -1120,3 +1120,11 @@ def test_times_of_1970_are_refused(unit: int) -> None:
     seconds = minutes().as_unit("s").asi8 * unit
     with pytest.raises(FrameError, match=r"all 4 rows are of 1970.*unit='s'\), or unit='ms'"):
         read_days(heart([60.0] * 4, pd.to_datetime(seconds)), SCHEMA)
+
+
+def test_columns_that_stand_in_one_are_told() -> None:
+    frame = pd.DataFrame({"timestamp;heart_rate": ["2024-03-01 10:00;60"]})
+    with pytest.raises(FrameError, match="columns stand in one: read the file with its own separator"):
+        read_days(frame, SCHEMA)
+    with pytest.raises(FrameError, match=r"'60,5' in row 0 .*decimal=','"):
+        read_days(pd.DataFrame({"HR": ["60,5"]}, index=minutes(periods=1)), SCHEMA)

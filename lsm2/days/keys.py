@@ -173,6 +173,8 @@ def _time_key(frame: pd.DataFrame, timestamp: str) -> _Key:
             )
     close = [label for label in frame.columns if _is_time(pd.Index(frame[[label]].iloc[:0, 0]))]
     hint = f" Column {close[0]!r} holds timestamps: pass timestamp={close[0]!r}." if close else ""
+    if len(frame.columns) == 1 and any(mark in str(frame.columns[0]) for mark in ";\t|"):
+        hint = " The columns stand in one: read the file with its own separator, or by lsm2.read_table."
     raise FrameError(
         "no time information: the frame has neither a DatetimeIndex nor a column or index level "
         f"{timestamp!r}{nearest(timestamp, frame.columns)}; it has columns {listing(frame.columns)} and an "
