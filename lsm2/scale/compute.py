@@ -26,7 +26,7 @@ class PartitionError(ValueError):
         first, message = next(iter(errors.items()))
         whose = "" if first is None else f"participant {first!r}: "
         more = f" ({counted(len(errors) - 1, 'more participant')} failed)" if len(errors) > 1 else ""
-        super().__init__(f"{whose}{message.removesuffix(".")}{more}{note}")
+        super().__init__(f"{whose}{message.removesuffix('.')}{more}{note}")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return PartitionError, (self.errors,)
