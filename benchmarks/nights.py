@@ -47,11 +47,13 @@ def hide(recordings: Recordings, days: BoolArray, *, seed: int, first: int, last
 
 def held(model: lsm2.Model, part: Recordings, hidden: BoolArray) -> list[dict[str, object]]:
     """How often the bounds of 90 % hold a person's hidden minutes, by channel."""
-    filled = model.reconstruct(part.without(hidden).frame(), interval=0.9, progress=False)
     truth, person, rows = part.frame(), np.repeat(part.person, DAY), []
+    filled = model.reconstruct(part.without(hidden).frame(), interval=0.9, progress=False)
+    filled = filled.reindex(truth.index)  # of a day of which nothing else was seen, nothing is told
     for position, name in enumerate(part.names):
         cells = hidden[:, position].ravel()
         inside = (truth[name] >= filled[f"{name}.lower"]) & (truth[name] <= filled[f"{name}.upper"])
+        cells &= filled[name].notna().to_numpy()
         for who in np.unique(person[cells]):
             rows.append({"channel": name, "held": inside[cells & (person == who)].mean()})
     return rows

@@ -62,8 +62,8 @@ def _not_numeric(column: pd.Series, label: Any, row: int) -> str:
     where = f": {column.iloc[row]!r} in row {row} (index {column.index[row]!r})" if len(column) else ""
     return (
         f"column {label!r} holds {column.dtype}, not numbers{where}. Convert it, for instance by "
-        "pd.to_numeric(column, errors='coerce'), or drop it. Where a comma stands for the point, read the file "
-        "with decimal=','."
+        "pd.to_numeric(column, errors='coerce'), or drop it. Where a comma stands for the point, read the "
+        "file with decimal=','."
     )
 
 
