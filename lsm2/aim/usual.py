@@ -97,10 +97,10 @@ def with_unseen_times(
         The sums ``others``, with a day's minutes at the expected level in slots around which there is no
         minute of the channel, on any day; channels without any minute are left alone.
     """
-    expected = expected_day(others, own, profile, start, config)[..., 1:3]
-    least = normaliser.minimum[:, 0]
-    level = torch.maximum(expected[..., 1], (least / normaliser.scale[:, 0])[:, None])
-    level_z = torch.maximum(expected[..., 0], normaliser.normalise(least[:, None]))
+    level_z, level = expected_day(others, own, profile, start, config)[..., 1:3].unbind(-1)
+    limits = normaliser.minimum, normaliser.maximum  # (channels, 1) each
+    level = level.clamp(*(limit / normaliser.scale for limit in limits))
+    level_z = level_z.clamp(*(normaliser.normalise(limit) for limit in limits))
     day = config.patch_minutes * torch.stack([torch.ones_like(level), level_z, level], dim=-1)
     count = (others + own)[..., :1]
     unseen = (sums_around(count, config.usual_patches) < 0.5) & (count.sum(2, keepdim=True) > 0.5)
