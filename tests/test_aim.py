@@ -273,3 +273,13 @@ def test_a_query_sees_the_visible_minutes_of_other_channels_in_its_patch_alone()
     assert differs.nonzero().tolist() == [[2, 5]]
     assert first.across.shape == (4, 144, 2 * 5 * 10)
     assert build_context(values, visible, tiny_config(), network.normaliser).across is None
+
+
+def test_medians_lie_at_most_twice_as_far_above_the_minimum_as_means() -> None:
+    normaliser = tiny_network().normaliser
+    least = normaliser.minimum[[0, 1], 0].tolist()
+    assert least == [25.0, 0.0]  # heart rate and steps
+    mean = torch.tensor([[60.0, 60.0], [10.0, 10.0]])
+    median = torch.tensor([[90.0, 110.0], [3.0, 400.0]])
+    found = normaliser.possible_median(median, mean, torch.tensor([0, 1]))
+    assert found.tolist() == [[90.0, 95.0], [3.0, 20.0]]

@@ -153,10 +153,10 @@ def test_amounts_that_no_minute_can_hold_are_missing(read: Read) -> None:
 
 
 def test_the_total_of_a_day_says_nothing_of_minutes(read: Read) -> None:
-    total = (steps(8000, "00:00", "23:59:59", by=APP), record("FlightsClimbed", 8, "00:00", "12:00", by=APP))
+    total = (steps(8000, "00:00", "23:59:59", by=APP), record("FlightsClimbed", 8, "00:00", "12:30", by=APP))
     walk = steps(150, "10:00", "10:05", by=APP)
     with pytest.warns(
-        UserWarning, match=r"left out 2 amounts of more than three hours \(steps: 1, floors: 1\)"
+        UserWarning, match=r"left out 2 amounts of more than twelve hours \(steps: 1, floors: 1\)"
     ):
         frame = read(*total, walk)
     assert list(frame.columns) == ["steps"] and frame.attrs["records"] == {"steps": 1}

@@ -1100,6 +1100,15 @@ def test_amounts_of_several_minutes_are_told(recwarn: pytest.WarningsRecorder) -
     read_days(frame.iloc[:15], SCHEMA)  # too few to tell
     read_days(frame[["heart_rate"]], SCHEMA)
     assert not recwarn.list
+    hourly = frame.set_axis(pd.date_range("2024-03-01", periods=40, freq="h")).assign(steps=500.0)
+    read_days(hourly, SCHEMA)  # each of them more than a minute can hold
+    told = [str(one.message) for one in recwarn.list]
+    assert any("every 60 minutes" in one for one in told) and any("outside the valid" in one for one in told)
+    recwarn.clear()
+    read_days(
+        frame.reindex(pd.date_range(times[0], times[-1], freq="min")), SCHEMA
+    )  # rows of nothing between
+    assert "every 5 minutes" in str(recwarn.pop(UserWarning).message)
 
 
 def test_levels_that_another_unit_explains_are_told() -> None:
@@ -1112,14 +1121,21 @@ def test_levels_that_another_unit_explains_are_told() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_days(frame, schema, units={"watch_acceleration": "m/s2"})
-        read_days(frame.iloc[:300] * 10, schema, units={"watch_acceleration": "m/s2"})  # five hours of sport
+        read_days(frame.iloc[:300], schema)  # five hours
+        read_days(frame[["mets"]] + 8.3, schema)  # runs, and nothing else
 
 
 @pytest.mark.parametrize("unit", [1, 1000])
-def test_times_of_1970_are_refused(unit: int) -> None:
+def test_times_of_a_few_minutes_of_1970_are_refused(unit: int) -> None:
     seconds = minutes().as_unit("s").asi8 * unit
-    with pytest.raises(FrameError, match=r"all 4 rows are of 1970.*unit='s'\), or unit='ms'"):
+    with pytest.raises(
+        FrameError, match=r"all 4 rows are of a few minutes of 1970.*unit='s'\), or unit='ms'"
+    ):
         read_days(heart([60.0] * 4, pd.to_datetime(seconds)), SCHEMA)
+    days = read_days(
+        heart([60.0] * 4, pd.to_datetime(range(4), unit="m")), SCHEMA
+    )  # from the start of a study
+    assert len(observed(days)) == 4
 
 
 def test_columns_that_stand_in_one_are_told() -> None:

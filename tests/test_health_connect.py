@@ -92,9 +92,16 @@ def test_another_app_answers_on_days_far_from_those_of_the_first(read: Read) -> 
 
 def test_amounts_of_whole_days_tell_of_no_minutes(read: Read) -> None:
     whole = [(1, "2024-03-05 00:00", "2024-03-06 00:00", 5000)]
-    with pytest.warns(UserWarning, match=r"left out 1 amount of more than three hours \(steps: 1\)"):
+    with pytest.warns(UserWarning, match=r"left out 1 amount of more than twelve hours \(steps: 1\)"):
         frame = read(steps=[*whole, (2, "2024-03-05 10:00", "2024-03-05 10:05", 250)], zone=0)
     assert frame["steps"].sum() == 250 and frame["steps"].count() == 5 + 2 * 7
+
+
+def test_amounts_of_hours_are_kept(read: Read) -> None:
+    hike = (1, "2024-03-05 09:00", "2024-03-05 13:00", 20_000)
+    beats = [(1, str(m), 90) for m in pd.date_range("2024-03-05 08:00", "2024-03-05 15:00", freq="min")]
+    frame = read(steps=[hike, (1, "2024-03-05 14:00", "2024-03-05 14:05", 250)], beats=beats, zone=0)
+    assert frame["steps"].sum() == pytest.approx(20_250, rel=1e-4)  # not four hours of no step
 
 
 def test_total_energy_is_never_made_zero(read: Read) -> None:
@@ -114,19 +121,25 @@ def test_coverage_counts_overlapping_records_once(read: Read) -> None:
 
 def test_minutes_go_before_the_totals_of_hours(read: Read) -> None:
     hours = [(1, f"2024-03-05 {hour:02d}:00", f"2024-03-05 {hour + 1:02d}:00", 500) for hour in range(8, 20)]
-    watch = [(2, f"2024-03-05 10:{m:02d}", f"2024-03-05 10:{m + 1:02d}", 20) for m in range(40)]
-    assert read(steps=[*hours, *watch], zone=0)["steps"].sum() == 800
+    minute = pd.date_range("2024-03-05 10:00", periods=240, freq="min")
+    watch = [(2, str(m), str(m + pd.Timedelta("1min")), 20) for m in minute]
+    assert read(steps=[*hours, *watch], zone=0)["steps"].sum() == 4800
+    few = read(steps=[*hours, *watch[:3]], zone=0)["steps"].sum()
+    assert few == pytest.approx(6000)  # a phone that was carried for a moment
     longer = [(2, "2024-03-05 10:00", "2024-03-05 10:50", 20)]
     found = read(steps=[*hours, *longer], zone=0)["steps"].sum()
     assert found == pytest.approx(6000)  # neither tells minutes apart
 
 
 def test_stages_go_before_sessions_without_them(read: Read) -> None:
-    sessions = [(1, "2024-03-05 00:00", "2024-03-05 08:00"), (2, "2024-03-05 01:00", "2024-03-05 02:00")]
-    stages = [(2, "2024-03-05 01:00", "2024-03-05 01:50", 4), (2, "2024-03-05 01:50", "2024-03-05 02:00", 7)]
+    sessions = [(1, "2024-03-05 00:00", "2024-03-05 08:00"), (2, "2024-03-05 01:00", "2024-03-05 05:00")]
+    stages = [(2, "2024-03-05 01:00", "2024-03-05 04:50", 4), (2, "2024-03-05 04:50", "2024-03-05 05:00", 7)]
     frame = read(stages=stages, sessions=sessions, zone=0)
-    assert frame["sleep_asleep"].sum() == 50 and frame["sleep_inbed"].sum() == 60
-    assert frame["sleep_asleep"].count() == 60 + 2 * 7
+    assert frame["sleep_asleep"].sum() == 230 and frame["sleep_inbed"].sum() == 240
+    assert frame["sleep_asleep"].count() == 240 + 2 * 7
+    nap = [(2, "2024-03-05 01:00", "2024-03-05 01:50", 4), (2, "2024-03-05 01:50", "2024-03-05 02:00", 7)]
+    short = (2, "2024-03-05 01:00", "2024-03-05 02:00")
+    assert read(stages=nap, sessions=[sessions[0], short], zone=0)["sleep_asleep"].sum() == 480
 
 
 def test_one_stage_of_a_whole_session_is_none(read: Read) -> None:

@@ -332,7 +332,8 @@ def simulated(people: int = 3) -> pd.DataFrame:
 
 def test_calibrate_save_and_load(tmp_path: Path) -> None:
     recording = simulated()
-    model = lsm2.calibrate(tiny_model(), recording, description="simulated", provisional=True)
+    with pytest.warns(UserWarning, match="bounds of .*'heart_rate'.* rest on fewer than 10 people"):
+        model = lsm2.calibrate(tiny_model(), recording, description="simulated", provisional=True)
     folder = model.save(tmp_path / "model")
     again = lsm2.load_model(folder, device="cpu")
     assert again.calibration is not None and again.calibration.config == model.calibrated().config

@@ -501,6 +501,25 @@ def test_row_numbers_of_labels_are_nobodys_ids(name: str) -> None:
         assert probe.metrics_["auroc"]["value"] > 0.95
 
 
+def test_columns_that_speak_of_nobody_leave_the_index_alone() -> None:
+    table = days(signal=9)
+    table.index = table.index.set_levels(range(1, 21), level=0)
+    labels = parity(table).rename("thyroid")
+    for frame in (
+        labels.to_frame(),
+        labels.to_frame().assign(lipid=1.0),
+        labels.to_frame().assign(family_id=range(20)),
+    ):
+        quietly(table, frame, label="thyroid", groups="family_id" if "family_id" in frame else None)
+    by_day = pd.Series("odd", table.index).where(table.index.get_level_values(0) % 2 == 0, "even")
+    assert quietly(table, by_day.to_dict()).metrics_["rows"] == 60  # a mapping by participant and date
+
+
+def test_predictions_say_what_made_them(probe: Probe, table: pd.DataFrame) -> None:
+    found = lsm2.predict(table, probe).attrs
+    assert found == {"checkpoint": SOURCE["checkpoint"], "level": "day", "label": "parity"}
+
+
 def test_other_channels_are_warned_of(probe: Probe, table: pd.DataFrame) -> None:
     other = table.copy()
     other.attrs = {**table.attrs, "channels": ["steps"]}

@@ -3,69 +3,91 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 
+from lsm2.channels import Channel
 from lsm2.days.clock import DAY
 from lsm2.days.days import Days
 from lsm2.days.keys import FrameError, Keys
 
 _YEAR = 365 * DAY
 """Minutes of 1970, when nothing was recorded."""
+_CROWDED = 2
+"""Rows of a minute, on average: a wrong unit of time puts thousands into one."""
 _COARSE_SHARE, _COARSE_STEPS = 0.9, 20
-"""A channel is coarse if so many of its steps of time are of one length, and there are so many."""
-_USUAL = {"m/s2": ("g", 3.0), "tenths": ("MET", 5.0)}
-"""Another unit of a channel, by the unit it is taken for and the mean above which that is in doubt."""
+"""Rows are coarse if so many of their steps of time are of one length, and there are so many."""
+_READABLE = 180
+"""Minutes that :func:`lsm2.read_table` spreads an amount over, at most."""
+_OTHER_UNITS = {"g": "m/s2", "MET": "tenths"}
+"""What else a channel may be in, by its unit."""
 _SIX_HOURS = 360
-"""Minutes with values, at least: a mean of fewer may be that of a run."""
+"""Minutes with values, at least, that tell of another unit."""
 
 
 def check_times(keys: Keys) -> None:
-    """Refuse a recording whose times are all of 1970.
+    """Refuse a recording whose rows crowd in a few minutes of 1970.
 
     Raises:
-        FrameError: They are.
+        FrameError: They do.
     """
-    if len(keys.minute) and int(keys.minute.min()) >= 0 and int(keys.minute.max()) < _YEAR:
+    minute = keys.minute
+    if not len(minute) or int(minute.min()) < 0 or int(minute.max()) >= _YEAR:
+        return
+    if len(np.unique(keys.person * _YEAR + minute)) * _CROWDED <= len(minute):
         raise FrameError(
-            f"all {len(keys.minute)} rows are of 1970. Seconds or milliseconds since 1970 that "
+            f"all {len(minute)} rows are of a few minutes of 1970. Seconds or milliseconds since 1970 that "
             "were read as nanoseconds look so: pd.to_datetime(values, unit='s'), or unit='ms'."
         )
 
 
 def warn_of_doubts(days: Days) -> None:
     """Warn of amounts that come every few minutes, and of levels that another unit would explain."""
-    for column in days.origin.columns:
-        channel, values = days.schema.channels[column.position], days.values[:, column.position]
-        said = []
-        if channel.is_total and (step := _step(values)) > 1:
-            said.append(
-                f"has a value every {step} minutes, and each counts for one minute: if it is the amount of "
-                f"{step} minutes, all amounts come out too high. Spread it first, of one person for instance "
-                f"by frame[{column.label!r}].resample('1min').ffill(limit={step - 1}) / {step}, or read the "
-                f"file by lsm2.read_table(path, minutes={step})."
-            )
-        for unit, (own, most) in _USUAL.items():
-            if channel.unit == own and unit in channel.scales and (values > most).any():
-                mean = float(np.nanmean(values, dtype=np.float64))
-                if mean > most and np.count_nonzero(~np.isnan(values)) >= _SIX_HOURS:
-                    said.append(
-                        f"is {mean:.3g} {own} on average, hardly what a person does. If it is in another "
-                        f"unit, say so by units={{{channel.name!r}: {unit!r}}}, for instance."
-                    )
-        for what in said:
+    rows = days.origin
+    step_of_rows = _step(rows.person, rows.minute)
+    for column in rows.columns:
+        channel = days.schema.channels[column.position]
+        there = ~np.isnan(column.values)
+        step = max(step_of_rows, _step(rows.person[there], rows.minute[there])) if channel.is_total else 1
+        said = [_coarse(column.label, step)] if step > 1 else []
+        if channel.unit in _OTHER_UNITS:
+            said.append(_other_unit(channel, days.values[:, column.position]))
+        for what in filter(None, said):
             warnings.warn(f"column {column.label!r} {what}", UserWarning, stacklevel=3)
 
 
-def _step(values: np.ndarray) -> int:
-    """Return how many minutes lie between the values (days, 1440) of a channel; 1 where that varies."""
-    there = ~np.isnan(values)
-    next_to = int(np.count_nonzero(there[:, 1:] & there[:, :-1]))
-    if next_to > (1 - _COARSE_SHARE) * np.count_nonzero(there):
+def _coarse(label: Any, step: int) -> str:
+    """Say what to do with amounts of several minutes."""
+    file = f", or read the file by lsm2.read_table(path, minutes={step})" if step <= _READABLE else ""
+    return (
+        f"has a value every {step} minutes, and each counts for one minute: if it is the amount of {step} "
+        "minutes, all amounts are wrong. Spread it first, of one person with the times as index for instance "
+        f"by frame[{label!r}].resample('1min').ffill(limit={step - 1}) / {step}{file}."
+    )
+
+
+def _other_unit(channel: Channel, values: np.ndarray) -> str:
+    """Say that values (days, 1440) are as of another unit, or nothing: gravity in m/s2 is nearly ten times
+    that in g, and tenths of METs are whole numbers of which rest is ten.
+    """
+    there = values[~np.isnan(values)]
+    if len(there) < _SIX_HOURS:
+        return ""
+    unit, mean = _OTHER_UNITS[channel.unit], float(there.mean())
+    odd = mean > 3 if unit == "m/s2" else float(there.min()) >= 9 and bool((there == there.round()).all())
+    if not odd or unit not in channel.scales:
+        return ""
+    return (
+        f"is {mean:.3g} {channel.unit} on average, hardly what a person does. If it is in another unit, say "
+        f"so by units={{{channel.name!r}: {unit!r}}}, for instance."
+    )
+
+
+def _step(person: np.ndarray, minute: np.ndarray) -> int:
+    """Return how many minutes lie between rows of a person, given in order; 1 where that varies."""
+    steps = np.diff(minute)[np.diff(person) == 0]
+    if len(steps) < _COARSE_STEPS or np.count_nonzero(steps <= 1) > (1 - _COARSE_SHARE) * len(steps):
         return 1
-    day, minute = np.nonzero(there)
-    steps = np.diff(minute)[np.diff(day) == 0]
-    if len(steps) < _COARSE_STEPS:
-        return 1
-    count = np.bincount(steps)
-    return int(count.argmax()) if count.max() >= _COARSE_SHARE * len(steps) else 1
+    lengths, count = np.unique(steps, return_counts=True)
+    return int(lengths[count.argmax()]) if count.max() >= _COARSE_SHARE * len(steps) else 1

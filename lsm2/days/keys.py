@@ -17,7 +17,8 @@ from lsm2.days.clock import absolute_minutes, as_zone, is_utc, offsets
 
 PARTICIPANT, TIMESTAMP = "participant_id", "timestamp"
 
-_PEOPLE = re.compile("subject|participant|patient|person|user|people|id$")
+_PEOPLE = re.compile("subject|participant|patient|person|user|people", re.IGNORECASE)
+_ID = re.compile("(^|[^A-Za-z])(id|ID|Id|pid|PID)$|[a-z]I[dD]$")  # not "lipid"
 _FARTHEST = 2**32  # minutes, about 8,000 years: keeps (person, minute) within 64 bits
 
 
@@ -27,7 +28,7 @@ class FrameError(ValueError):
 
 def names_people(label: Any) -> bool:
     """Whether the name of a column speaks of people, so that it may tell them apart."""
-    return _PEOPLE.search(plain_name(label)) is not None
+    return any(pattern.search(str(label)) for pattern in (_PEOPLE, _ID))
 
 
 @dataclass(frozen=True)

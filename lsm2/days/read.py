@@ -51,9 +51,9 @@ def read_days(
             nothing was recorded; the way back still returns them as they are.
 
     Raises:
-        FrameError: The frame has no time information, times of 1970 alone, a row without time or participant,
-            a column without numbers, or rows of several people and a column that tells them apart but is not
-            named.
+        FrameError: The frame has no time information, rows that crowd in a few minutes of 1970, a row without
+            time or participant, a column without numbers, or rows of several people and a column that tells
+            them apart but is not named.
         ChannelError: No column, or two columns, hold a channel; a channel or a unit is not known.
 
     >>> times = pd.date_range("2024-03-01 23:58", periods=4, freq="min")

@@ -6,7 +6,7 @@ by their position.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +86,7 @@ def sortable(ids: pd.Index) -> np.ndarray:
     return np.array([f"{type(one).__name__}:{one}" for one in ids.astype(object)], dtype=object).astype(str)
 
 
-def read_keys(frame: pd.DataFrame, participant: str, what: str) -> Keys:
+def read_keys(frame: pd.DataFrame, participant: str, what: str, values: Collection[Any] = ()) -> Keys:
     """Read what the rows of a table are about.
 
     Columns and index levels count by name (``participant_id`` or the name given, ``date``, ``timestamp``,
@@ -98,6 +98,7 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str) -> Keys:
         frame: The table.
         participant: Another name of the participants.
         what: Of the table, for messages.
+        values: Columns that are known to hold something else.
 
     Raises:
         FrameError: A time is missing or cannot be read.
@@ -118,7 +119,7 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str) -> Keys:
             others.append(values)
         elif key not in found:
             found[key] = f"the index of the {what}", values
-    if not numbers_rows(frame):
+    if not numbers_rows(frame, values):
         found |= _guess(others, found, f"the index of the {what}")
     read: dict[str, pd.Index] = {}
     for key in KEYS:
@@ -128,15 +129,15 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str) -> Keys:
     return Keys(read, tuple(columns), len(frame))
 
 
-def numbers_rows(frame: pd.DataFrame) -> bool:
+def numbers_rows(frame: pd.DataFrame, values: Collection[Any] = ()) -> bool:
     """Whether the index of a table may be its row numbers: from 0 on, or whole numbers without a name beside
-    a column whose name speaks of people.
+    a column whose name speaks of people, other than those of ``values``.
     """
     index = frame.index
     if index.nlevels > 1 or index.name is not None or not pd.api.types.is_integer_dtype(index.dtype):
         return False
     counted = isinstance(index, pd.RangeIndex) and (index.start, index.step) == (0, 1)
-    return counted or any(names_people(label) for label in frame.columns)
+    return counted or any(names_people(label) for label in frame.columns if label not in values)
 
 
 def _guess(

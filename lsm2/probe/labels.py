@@ -82,7 +82,9 @@ def read_labels(
             missing, one thing has two labels, or a time cannot be read.
     """
     if isinstance(labels, Mapping):
-        labels = pd.Series(list(labels.values()), index=pd.Index(list(labels), name=PARTICIPANT))
+        labels = pd.Series(labels)
+        if labels.index.nlevels == 1:
+            labels = labels.rename_axis(PARTICIPANT)
     if isinstance(labels, pd.Series):
         frame = labels.rename("label" if label is None else label).to_frame()
         named, name = frame.columns[0], None if labels.name is None else str(labels.name)
@@ -90,8 +92,9 @@ def read_labels(
         frame, named = labels, None
     else:
         raise TypeError(f"labels must be a Series, a frame or a mapping, not {type(labels).__name__}")
-    keys = read_keys(frame, participant, "labels")
-    if not keys.names and numbers_rows(frame):
+    held = [label if named is None else named, groups if isinstance(groups, str) else None]
+    keys = read_keys(frame, participant, "labels", held)
+    if not keys.names and numbers_rows(frame, held):
         raise FrameError(
             f"labels say nothing of whom they are about: they have columns {listing(frame.columns)} and row "
             f"numbers for an index. Index them by participant, or call their column {PARTICIPANT!r}; if the "

@@ -63,8 +63,8 @@ def read_apple_health(
 
     The document is streamed: memory follows the records kept (17 bytes each) and the minutes returned, not
     the size of the file. Amounts (steps, distance, flights, energy) are spread over the minutes that they
-    cover, those of more than three hours are left out; rates are averaged, a sleep stage or workout holds for
-    a minute of which it covers half. Exact repeats, such as records within a Correlation, count once.
+    cover, those of more than twelve hours are left out; rates are averaged, a sleep stage or workout holds
+    for a minute of which it covers half. Exact repeats, such as records within a Correlation, count once.
 
     With layout "canonical" the devices are merged: per minute the watch goes before the phone, and the phone
     before other apps. A device answers for the quarter of an hour around each of its samples of a channel;

@@ -17,7 +17,7 @@ from lsm2.days.clock import as_zone
 from lsm2.readers.cells import Clock
 from lsm2.readers.faults import nothing_read, outside_range
 from lsm2.readers.frame import canonical_columns, frame_of, name_participant, without_empty
-from lsm2.readers.recording import ASLEEP, AWAKE, INBED, WORKOUT, Recording
+from lsm2.readers.recording import ASLEEP, AWAKE, INBED, UNKNOWN, WORKOUT, Recording
 from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_records
 from lsm2.readers.store import Person, Store
 from lsm2.readers.timeline import Timeline, index_of
@@ -25,8 +25,9 @@ from lsm2.readers.timestamps import wall_minutes
 from lsm2.wording import counted
 
 _NAMES = tuple(CHANNELS)
-_TELLING = 3 * 3600  # seconds; an amount of longer says nothing of its minutes
+_TELLING = 12 * 3600  # seconds; an amount of longer is a total of a day
 _FINE = 15 * 60  # seconds; a record of as much tells minutes apart
+_ENOUGH = 0.25  # of the minutes that the fullest source covers; a source that tells so many apart goes first
 
 
 @dataclass
@@ -59,8 +60,8 @@ def assemble(
         store: The records.
         source: The format, for `.attrs`.
         best: Whether to keep, of each kind of record, only the source that tells most minutes apart (by
-            records of a quarter of an hour or less, of sleep by stages), or else covers most, and others
-            only where it has nothing within a day.
+            records of a quarter of an hour or less, of sleep by stages; a quarter of what the fullest
+            source covers at least), or else covers most, and others only where it has nothing within a day.
         told: Whether states come as 0 and 1 of each minute, not as stretches of time.
         notes: Further warnings.
         facts: Further plain facts for `.attrs`.
@@ -190,7 +191,8 @@ def _on_timeline(samples: Samples, timeline: Timeline) -> Samples:
 
 
 def _best(streams: dict[str, list[Samples]]) -> dict[str, list[Samples]]:
-    """Keep, of each kind of record, one source: the one that tells most minutes apart, else covers most.
+    """Keep, of each kind of record, one source: the one that tells most minutes apart, if they are no few,
+    else the one that covers most.
 
     Where it has nothing for days (another watch, another app), the next best one answers.
     """
@@ -204,8 +206,10 @@ def _best(streams: dict[str, list[Samples]]) -> dict[str, list[Samples]]:
             fine = _staged(one, beds.get(one.source)) if kind == ASLEEP else one.where(one.seconds <= _FINE)
             apart[one.source] += _minutes(fine)
             covered[one.source] += _minutes(one)
+        enough = _ENOUGH * max(covered.values(), default=0)
+        ranks = {one: (-apart[one] if apart[one] >= enough else 0, -covered[one], one) for one in covered}
         taken = np.zeros(0, np.int64)
-        for source in sorted(covered, key=lambda source: (-apart[source], -covered[source], source)):
+        for source in sorted(ranks, key=ranks.__getitem__):
             told = [np.zeros(0, np.int64)]
             for channel, some in own.items():
                 for one in (_beside(one, taken) for one in some if one.source == source):
@@ -230,7 +234,7 @@ def _beside(samples: Samples, taken: np.ndarray) -> Samples:
 
 
 def _kind(channel: str) -> str:
-    if channel in (ASLEEP, AWAKE, INBED):
+    if channel in (ASLEEP, AWAKE, INBED, UNKNOWN):
         return ASLEEP
     return WORKOUT if channel.startswith(WORKOUT) else channel
 
@@ -262,7 +266,7 @@ def _order(streams: dict[str, list[Samples]], sources: list[str]) -> list[str]:
 
 
 def drop_vague(samples: Samples, channel: str, vague: Counter[str]) -> Samples:
-    """Return samples without amounts of more than three hours, which say nothing of minutes; count these."""
+    """Return samples without amounts of more than twelve hours, which say nothing of minutes; count these."""
     if channel not in CHANNELS or CHANNELS[channel].aggregation != "sum":
         return samples
     telling = samples.seconds <= _TELLING
@@ -278,7 +282,7 @@ def too_vague(name: str, counts: Counter[str]) -> str:
         return ""
     each = ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
     return (
-        f"{name}: left out {counted(counts.total(), 'amount')} of more than three hours ({each}): totals of "
+        f"{name}: left out {counted(counts.total(), 'amount')} of more than twelve hours ({each}): totals of "
         "days and of nights say nothing of minutes."
     )
 

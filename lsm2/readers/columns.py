@@ -35,7 +35,7 @@ class Plan:
 
 
 def is_table(header: Sequence[str], channels: int = 1) -> bool:
-    """Say whether a header is that of a table in names that `read_table` knows.
+    """Say whether a header is that of a table that says whose its rows are, or holds channels beside a time.
 
     Args:
         header: Names of columns.

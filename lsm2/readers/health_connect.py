@@ -127,13 +127,13 @@ def read_health_connect(
     """Read an export of Health Connect ("Backup and restore", *Export data* on Android) into minutes.
 
     Several apps write the same steps. Of each kind of record only those of one app are taken: the app that
-    tells most minutes apart (by records of a quarter of an hour or less, of sleep by stages), where none does
-    the one that covers most, and another's only where it has nothing on that day, the day before and the day
-    after. Amounts are spread over the minutes that they cover, and those of more than three hours left out; a
-    count is 0 only within seven minutes of a sample, of which heart rates are most, and total energy, which
-    includes what rest burns, never where no record says so. Energy is in calories; of an app whose total
-    energies of whole days can only be joules, all are taken to be that. A session of sleep is time in bed,
-    and sleep where it has no stages.
+    tells most minutes apart (by records of a quarter of an hour or less, of sleep by stages), where none
+    tells a quarter of them the one that covers most, and another's only where it has nothing on that day, the
+    day before and the day after. Amounts are spread over the minutes that they cover, those of more than
+    twelve hours left out; a count is 0 only within seven minutes of a sample, of which heart rates are most,
+    and total energy, which includes what rest burns, never where no record says so. Energy is in calories; of
+    an app whose total energies of whole days can only be joules, all are taken to be that. A session of sleep
+    is time in bed, and sleep where it has no stages.
 
     Args:
         path: The exported zip, its folder, or health_connect_export.db.

@@ -107,7 +107,7 @@ def read_table(
     request = Request.of(path, tz, start, end, participant, on_error)
     wanted = {column: read_meaning(column, name) for column, name in (columns or {}).items()}
     by_channel = read_units(units or {}, wanted)
-    if minutes is not None and (type(minutes) is not int or not 1 <= minutes <= _LONGEST):
+    if minutes is not None and not (isinstance(minutes, (int, np.integer)) and 1 <= minutes <= _LONGEST):
         raise ValueError(
             f"minutes={minutes!r} is no whole number of minutes from 1 to {_LONGEST}; values of longer say "
             "nothing of their minutes"
