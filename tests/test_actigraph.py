@@ -141,7 +141,7 @@ def test_files_of_one_name_are_called_by_their_paths(tmp_path: Path) -> None:
 
 
 def test_epochs_of_days_tell_of_no_minutes(read: Read) -> None:
-    with pytest.warns(UserWarning, match=r"left out 2 amounts of more than three hours .*steps: 1"):
+    with pytest.warns(UserWarning, match=r"left out 2 amounts of more than twelve hours .*steps: 1"):
         frame = read(agd([("2024-03-31 07:45:00", 150, 9000)], epoch=86_400), tz="Europe/Berlin")
     assert frame.empty
 
