@@ -14,8 +14,8 @@ from lsm2.days.keys import FrameError, Keys
 
 _YEAR = 365 * DAY
 """Minutes of 1970, when nothing was recorded."""
-_CROWDED = 2
-"""Rows of a minute, on average: a wrong unit of time puts thousands into one."""
+_CROWDED = 100
+"""Rows of a person's minute, on average: a wrong unit of time puts thousands into one."""
 _COARSE_SHARE, _COARSE_STEPS = 0.9, 20
 """Rows are coarse if so many of their steps of time are of one length, and there are so many."""
 _READABLE = 180
