@@ -18,8 +18,8 @@ _CROWDED = 100
 """Rows of a person's minute, on average: a wrong unit of time puts thousands into one."""
 _COARSE_SHARE, _COARSE_STEPS = 0.9, 20
 """Rows are coarse if so many of their steps of time are of one length, and there are so many."""
-_READABLE = 180
-"""Minutes that :func:`lsm2.read_table` spreads an amount over, at most."""
+READABLE_MINUTES = 180
+"""Minutes that a row of a table may hold for, at most (:func:`lsm2.read_table`)."""
 _OTHER_UNITS = {"g": "m/s2", "MET": "tenths"}
 """What else a channel may be in, by its unit."""
 _SIX_HOURS = 360
@@ -59,7 +59,7 @@ def warn_of_doubts(days: Days) -> None:
 
 def _coarse(label: Any, step: int) -> str:
     """Say what to do with amounts of several minutes."""
-    file = f", or read the file by lsm2.read_table(path, minutes={step})" if step <= _READABLE else ""
+    file = f", or read the file by lsm2.read_table(path, minutes={step})" if step <= READABLE_MINUTES else ""
     return (
         f"has a value every {step} minutes, and each counts for one minute: if it is the amount of {step} "
         "minutes, all amounts are wrong. Spread it first, of one person with the times as index for instance "

@@ -92,7 +92,7 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str, values: Collecti
     Columns and index levels count by name (``participant_id`` or the name given, ``date``, ``timestamp``,
     ``channel``, ``start``, ``end``). Of index levels with other names or none, the first that holds no
     timestamps is the participant; timestamps are a date where all are midnights; two of them are an interval.
-    Row numbers are nobody's ids (:func:`numbers_rows`).
+    Row numbers are nobody's ids.
 
     Args:
         frame: The table.
@@ -119,7 +119,7 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str, values: Collecti
             others.append(values)
         elif key not in found:
             found[key] = f"the index of the {what}", values
-    if not numbers_rows(frame, values):
+    if not _numbers_rows(frame, values):
         found |= _guess(others, found, f"the index of the {what}")
     read: dict[str, pd.Index] = {}
     for key in KEYS:
@@ -129,7 +129,7 @@ def read_keys(frame: pd.DataFrame, participant: str, what: str, values: Collecti
     return Keys(read, tuple(columns), len(frame))
 
 
-def numbers_rows(frame: pd.DataFrame, values: Collection[Any] = ()) -> bool:
+def _numbers_rows(frame: pd.DataFrame, values: Collection[Any] = ()) -> bool:
     """Whether the index of a table may be its row numbers: from 0 on, or whole numbers without a name beside
     a column whose name speaks of people, other than those of ``values``.
     """

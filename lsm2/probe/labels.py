@@ -11,7 +11,7 @@ import pandas as pd
 
 from lsm2.channels import listing, nearest
 from lsm2.days import FrameError
-from lsm2.probe.keys import KEYS, PARTICIPANT, Keys, numbers_rows, read_keys
+from lsm2.probe.keys import KEYS, PARTICIPANT, Keys, read_keys
 
 # The keys by which labels may name rows of each level; fewer keys mean that rows share a label.
 _FITTING = {
@@ -92,16 +92,15 @@ def read_labels(
         frame, named = labels, None
     else:
         raise TypeError(f"labels must be a Series, a frame or a mapping, not {type(labels).__name__}")
-    held = [label if named is None else named, groups if isinstance(groups, str) else None]
-    keys = read_keys(frame, participant, "labels", held)
-    if not keys.names and numbers_rows(frame, held):
+    group_column = groups if isinstance(groups, str) else None
+    keys = read_keys(frame, participant, "labels", (label if named is None else named, group_column))
+    if not keys.names:  # whose index are row numbers
         raise FrameError(
             f"labels say nothing of whom they are about: they have columns {listing(frame.columns)} and row "
             f"numbers for an index. Index them by participant, or call their column {PARTICIPANT!r}; if the "
             "row numbers are the participants' ids, say so by "
             f"labels.rename_axis({PARTICIPANT!r})"
         )
-    group_column = groups if isinstance(groups, str) else None
     if group_column is not None and group_column not in frame.columns:
         raise FrameError(
             f"groups={group_column!r} is no column of the labels{nearest(group_column, frame.columns)}; they "

@@ -14,9 +14,9 @@ from lsm2.channels import CHANNELS, OPENMHC, Channel
 from lsm2.progress import progress_bar
 from lsm2.readers.apple_records import AMOUNTS, DEVICES, AppleRecords
 from lsm2.readers.archive import DamageError, describe_size
-from lsm2.readers.assemble import drop_impossible, drop_vague, too_vague
+from lsm2.readers.assemble import drop_impossible, drop_vague
 from lsm2.readers.document import Document, open_document
-from lsm2.readers.faults import nothing_read, outside_range
+from lsm2.readers.faults import nothing_read, outside_range, too_vague
 from lsm2.readers.frame import Compute, canonical_columns, column, frame_of, name_participant, without_empty
 from lsm2.readers.recording import ASLEEP, INBED, WORKOUT, Minutes, Recording
 from lsm2.readers.request import OnError, Request, check_choice

@@ -15,7 +15,7 @@ import pandas as pd
 from lsm2.channels import CHANNELS, Channel, listing
 from lsm2.days.clock import as_zone
 from lsm2.readers.cells import Clock
-from lsm2.readers.faults import nothing_read, outside_range
+from lsm2.readers.faults import by_channel, nothing_read, outside_range, too_vague
 from lsm2.readers.frame import canonical_columns, frame_of, name_participant, without_empty
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED, UNKNOWN, WORKOUT, Recording
 from lsm2.readers.samples import Offsets, Samples, join, merge_twins, sort_records
@@ -276,17 +276,6 @@ def drop_vague(samples: Samples, channel: str, vague: Counter[str]) -> Samples:
     return samples.where(telling)
 
 
-def too_vague(name: str, counts: Counter[str]) -> str:
-    """Return one sentence on amounts of the export `name` that were left out; nothing where none was."""
-    if not counts:
-        return ""
-    each = ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
-    return (
-        f"{name}: left out {counted(counts.total(), 'amount')} of more than twelve hours ({each}): totals of "
-        "days and of nights say nothing of minutes."
-    )
-
-
 def drop_impossible(
     frame: pd.DataFrame, outside: Counter[str], channels: Mapping[str, Channel] = CHANNELS
 ) -> None:
@@ -320,11 +309,10 @@ def _messages(store: Store, tally: _Tally, name: str, frame: pd.DataFrame) -> li
         too_vague(name, tally.vague),
     ]
     if tally.unplaced:
-        counts = ", ".join(f"{channel}: {count}" for channel, count in tally.unplaced.most_common())
         found.append(
             f"{name}: {counted(tally.unplaced.total(), 'record is', 'records are')} on the local clock, all "
-            f"others in UTC, and without a zone they cannot be brought together; left out: {counts}. Give "
-            "the zone, for instance tz='Europe/Berlin'."
+            "others in UTC, and without a zone they cannot be brought together; left out: "
+            f"{by_channel(tally.unplaced)}. Give the zone, for instance tz='Europe/Berlin'."
         )
     if tally.twins:
         found.append(

@@ -62,14 +62,32 @@ class Faults:
         return f"{name}: {records} left out ({reasons}); the first: {self.example}"
 
 
+def by_channel(counts: Counter[str]) -> str:
+    """Return counts with the names of their channels, the largest first.
+
+    >>> by_channel(Counter(steps=2, floors=1))
+    'steps: 2, floors: 1'
+    """
+    return ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
+
+
 def outside_range(name: str, counts: Counter[str]) -> str:
     """Return one sentence on values of the export `name` that are not plausible; nothing where all are."""
     if not counts:
         return ""
-    each = ", ".join(f"{channel}: {count}" for channel, count in counts.most_common())
     return (
         f"{name}: {counted(counts.total(), 'sample is', 'samples are')} outside the valid range and "
-        f"taken as missing ({each})."
+        f"taken as missing ({by_channel(counts)})."
+    )
+
+
+def too_vague(name: str, counts: Counter[str]) -> str:
+    """Return one sentence on amounts of the export `name` that were left out; nothing where none was."""
+    if not counts:
+        return ""
+    return (
+        f"{name}: left out {counted(counts.total(), 'amount')} of more than twelve hours "
+        f"({by_channel(counts)}): totals of days and of nights say nothing of minutes."
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from lsm2.readers.assemble import assemble
 from lsm2.readers.cells import Clock, Times, read_epoch, read_iso, read_numbers
 from lsm2.readers.export import Entry, open_export
+from lsm2.readers.faults import by_channel
 from lsm2.readers.json import read_document
 from lsm2.readers.recording import ASLEEP, AWAKE, INBED
 from lsm2.readers.request import OnError, Request
@@ -122,10 +123,10 @@ def _notes(found: _Found, path: str) -> list[str]:
             "UTC+28550; times beside such are UTC and hold, on the clock that the other rows tell."
         )
     if found.binless:
-        each = ", ".join(f"{channel}: {count}" for channel, count in found.binless.most_common())
         notes.append(
-            f"{path}: left out {counted(found.binless.total(), 'mean')} of more than ten minutes ({each}), "
-            "whose minutes are not in the export. Give the whole export, with its folder jsons."
+            f"{path}: left out {counted(found.binless.total(), 'mean')} of more than ten minutes "
+            f"({by_channel(found.binless)}), whose minutes are not in the export. Give the whole export, "
+            "with its folder jsons."
         )
     return notes
 

@@ -15,11 +15,13 @@ import pyarrow as pa
 
 from lsm2.channels import Channel, listing, plain_name
 from lsm2.days.clock import as_zone, is_utc
+from lsm2.days.doubts import READABLE_MINUTES
 from lsm2.readers.assemble import assemble
 from lsm2.readers.batches import PARQUET, Batch, columns_of, open_batches, open_parquet
 from lsm2.readers.cells import Clock, Times, read_clock, read_epoch, read_iso, read_numbers
 from lsm2.readers.columns import Plan, plan_columns, read_meaning, read_units
 from lsm2.readers.export import Entry, open_export
+from lsm2.readers.faults import by_channel
 from lsm2.readers.request import OnError, Request
 from lsm2.readers.store import Store
 from lsm2.wording import counted
@@ -29,10 +31,9 @@ TABLES = _TEXT + PARQUET
 _IDS = ("id", "pid", "person", "personid", "patient", "patientid", "user")  # may say whose a row is, or not
 _TRUTH = {"true": 1, "false": 0}
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
-_LONGEST = 180  # minutes that a row may hold for
 # Seconds from row to row that tell of values which hold for as long, how many such steps there must be, and
 # which share of them alike.
-_COARSE, _FEW, _REGULAR = range(120, _LONGEST * 60 + 1, 60), 3, 0.9
+_COARSE, _FEW, _REGULAR = range(120, READABLE_MINUTES * 60 + 1, 60), 3, 0.9
 # Seconds, milliseconds, microseconds or nanoseconds since 1970: what a number of this size can only mean.
 _EPOCHS = ((1e8, 1e10, 1), (1e11, 1e13, 1_000), (1e14, 1e16, 1_000_000), (1e17, 1e19, 1_000_000_000))
 
@@ -107,10 +108,12 @@ def read_table(
     request = Request.of(path, tz, start, end, participant, on_error)
     wanted = {column: read_meaning(column, name) for column, name in (columns or {}).items()}
     by_channel = read_units(units or {}, wanted)
-    if minutes is not None and not (isinstance(minutes, (int, np.integer)) and 1 <= minutes <= _LONGEST):
+    if minutes is not None and not (
+        isinstance(minutes, (int, np.integer)) and 1 <= minutes <= READABLE_MINUTES
+    ):
         raise ValueError(
-            f"minutes={minutes!r} is no whole number of minutes from 1 to {_LONGEST}; values of longer say "
-            "nothing of their minutes"
+            f"minutes={minutes!r} is no whole number of minutes from 1 to {READABLE_MINUTES}; values of "
+            "longer say nothing of their minutes"
         )
     seen = _Seen()
     with open_export(request.path) as export:
@@ -142,11 +145,11 @@ def _notes(path: str, seen: _Seen, minutes: int | None) -> list[str]:
         notes.append(note)
     if seen.repeats:
         total = seen.repeats.total()
-        each = ", ".join(f"{channel}: {count}" for channel, count in seen.repeats.most_common())
         repeat, count = ("repeats", "counts") if total == 1 else ("repeat", "count")
         notes.append(
             f"{path}: {counted(total, 'amount')} {repeat} the time and the value of another and {count} once "
-            f"({each}). If the seconds of the times were cut off, as Excel does, write them out."
+            f"({by_channel(seen.repeats)}). If the seconds of the times were cut off, as Excel does, write "
+            "them out."
         )
     if minutes is None and seen.steps:
         step, often = seen.steps.most_common(1)[0]
