@@ -79,10 +79,10 @@ class Engine:
     def embed_tokens(
         self, values: np.ndarray, kept: np.ndarray, *, batch_size: int | None, progress: bool | None
     ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """Encoder outputs of observed tokens, a batch of days at a time; arguments as for :meth:`embed`.
+        """What observed tokens say, a batch of days at a time; arguments as for :meth:`embed`.
 
         Yields:
-            Day numbers (tokens,), channel-major token numbers (tokens,), observed shares (tokens,), outputs
+            Day numbers (tokens,), channel-major token numbers (tokens,), weights in means (tokens,), outputs
             (tokens, dim).
         """
         network = self._prepared()
@@ -94,7 +94,7 @@ class Engine:
             yield (
                 rows[encoded.day.cpu().numpy()],
                 encoded.token.cpu().numpy(),
-                encoded.share.cpu().numpy(),
+                encoded.weight.cpu().numpy(),
                 encoded.output.float().cpu().numpy(),
             )
 

@@ -13,7 +13,7 @@ from lsm2.engine import Engine
 
 _HOURS = 24
 Tokens = Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
-"""Window numbers, token numbers, observed shares and outputs, a batch of windows at a time."""
+"""Window numbers, token numbers, weights and outputs, a batch of windows at a time."""
 
 
 def tabulate(
@@ -104,7 +104,7 @@ def by_token(
     level: str,
     config: AIMConfig,
 ) -> pd.DataFrame:
-    """Encoder outputs as a table of observed tokens, or of their share-weighted mean in each hour."""
+    """Outputs as a table of observed tokens, or of their weighted mean in each hour."""
     width, days = config.encoder_dim, windows.days
     per_day = DAY // config.patch_minutes
     if level == "token":
@@ -123,8 +123,7 @@ def by_token(
         return pd.DataFrame(output[np.argsort(place)], index=index, columns=_names(width))
     total = np.zeros((len(days) * _HOURS, width))
     mass = np.zeros(len(days) * _HOURS)
-    for window, token, share, output in tokens:
-        weight = share if config.observed_share_pooling else np.ones_like(share)
+    for window, token, weight, output in tokens:
         slot = token % config.slots
         row = windows.day[window, slot // per_day] * _HOURS + slot % per_day * config.patch_minutes // 60
         np.add.at(total, row, output * weight[:, None])
@@ -135,15 +134,14 @@ def by_token(
 
 
 def by_event(overlaps: Overlaps, tokens: Tokens, config: AIMConfig) -> pd.DataFrame:
-    """Encoder outputs as a table of their mean over each event, in the order of the events.
+    """Outputs as a table of their mean over each event, in the order of the events.
 
-    Tokens weigh by the minutes of theirs that the event overlaps, times their observed share where the
-    network pools by it.
+    Tokens weigh by the minutes of theirs that the event overlaps, times what they weigh in the mean of a day.
     """
     count, width = len(overlaps.events), config.encoder_dim
     total, mass = np.zeros((count, width)), np.zeros(count)
-    for window, token, share, output in tokens:
-        weight = (share if config.observed_share_pooling else np.ones_like(share)).astype(np.float64)
+    for window, token, own, output in tokens:
+        weight = own.astype(np.float64)
         columns, slot = np.unique(window * config.slots + token % config.slots, return_inverse=True)
         held = np.zeros((len(columns), width + 1))  # sums over channels of outputs, and of weights
         np.add.at(held, slot, np.column_stack([output * weight[:, None], weight]))

@@ -90,6 +90,8 @@ class AIMConfig(BaseModel):
     """Width of the minute-wise regressions on the channel's own surroundings, which answers are blended with
     near visible minutes; 0 for none.
     """
+    summary: int = Field(default=0, ge=0)
+    """Width of the layer that reads tokens for embeddings; 0: they are means of the encoder's output."""
     read_out: Literal["value", "mean_and_median"] = "value"
     """``value``: one number a minute; ``mean_and_median``: the mean in own units and the median."""
     missing: Literal["inherit", "impute"] = "inherit"
@@ -99,7 +101,7 @@ class AIMConfig(BaseModel):
     all_minutes_required: tuple[int, ...] = ()
     """Channels whose token counts as observed only with every minute observed (else: any minute)."""
     observed_share_pooling: bool = True
-    """Weight tokens by their observed share when the day is pooled."""
+    """Weight tokens by observed share, over that of the channel's fullest patch, when the day is pooled."""
 
     @model_validator(mode="after")
     def _fits(self) -> AIMConfig:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.packing import Packed, PackedQueries, Padded, rounded
 from lsm2.aim.reading import Reading, corrected_count, corrected_logit
 from lsm2.aim.regression import ChannelRegression, Minutes
+from lsm2.aim.summary import Summary
 from lsm2.aim.usual import sums_or_none, usual_sums, with_unseen_times
 
 _REVERSION_MINUTES = 180.0  # to begin with
@@ -35,19 +36,27 @@ class Tokens:
     visible: Tensor
     """(days, tokens) bool: the token counts as observed."""
 
+    def weights(self, slots: int) -> Tensor:
+        """(days, tokens) share over that of the channel's fullest patch: what is recorded every 15 minutes
+        weighs as much as what is recorded each minute.
+        """
+        share = self.share.unflatten(1, (-1, slots))
+        fullest = share.amax(-1, keepdim=True)
+        return (share / torch.where(fullest > 0, fullest, 1.0)).flatten(1)
+
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoder output of the observed tokens of a batch of windows, end to end."""
+    """What the observed tokens of a batch of windows say, end to end."""
 
     output: Tensor
-    """(all observed tokens, dim)"""
+    """(all observed tokens, dim) of the encoder, or of its summary."""
     day: Tensor
     """(all observed tokens,) position of the window in the batch, ascending."""
     token: Tensor
     """(all observed tokens,) channel-major token number."""
-    share: Tensor
-    """(all observed tokens,) observed share of the patch."""
+    weight: Tensor
+    """(all observed tokens,) in means over tokens."""
     lengths: tuple[int, ...]
     """Observed tokens of each window."""
 
@@ -92,6 +101,7 @@ class AIM(nn.Module):
             self.reversion = nn.Parameter(torch.full((config.channels,), math.log(_REVERSION_MINUTES)))
         self.regression = ChannelRegression(config) if config.channel_regression else None
         self.gap_regression = GapRegression(config) if config.gap_regression else None
+        self.summary = Summary(config) if config.summary else None
         outputs = 3 if config.read_out == "mean_and_median" else 1
         self.decoder_pred = nn.Linear(config.decoder_dim, outputs * config.patch_minutes)
         every = torch.zeros(config.channels, dtype=torch.bool)
@@ -120,6 +130,12 @@ class AIM(nn.Module):
         every = {"regression": self.regression, "gap_regression": self.gap_regression}
         return {name: module for name, module in every.items() if module is not None}
 
+    @property
+    def second_stage(self) -> dict[str, nn.Module]:
+        """What is learnt once the rest is, by attribute."""
+        summary = {} if self.summary is None else {"summary": self.summary}
+        return {**self.regressions, **summary}
+
     # ------------------------------------------------------------------ tokens and encoder
 
     def tokenise(self, values: Tensor, visible: Tensor) -> Tokens:
@@ -142,19 +158,29 @@ class AIM(nn.Module):
         return torch.where(observed, values, mean), (~hidden).expand_as(observed)
 
     def encode(self, values: Tensor, observed: Tensor, start: Tensor) -> Encoded:
-        """Encode observed tokens only, packed: exact, since a missing token is attended by none."""
+        """What observed tokens say in embeddings; packed, exact: a missing token is attended by none."""
         nothing = torch.zeros((), dtype=torch.bool, device=observed.device)
-        return self._encode(*self._given(values, observed, nothing), start)
+        tokens = self.tokenise(*self._given(values, observed, nothing))
+        encoded = self.encode_tokens(tokens, start)
+        if self.summary is None:
+            return encoded
+        day, token = encoded.day, encoded.token
+        return replace(
+            encoded, output=self.summary(encoded.output, tokens.inputs[day, token], token, start[day])
+        )
 
-    def _encode(self, values: Tensor, visible: Tensor, start: Tensor) -> Encoded:
-        tokens = self.tokenise(values, visible)
+    def encode_tokens(self, tokens: Tokens, start: Tensor) -> Encoded:
+        """What the encoder makes of visible tokens."""
         day, token = tokens.visible.nonzero(as_tuple=True)
         lengths = tuple(tokens.visible.sum(1).tolist())
         every_day, every_token = rounded(day), rounded(token)
         x = self.patch_embed(tokens.inputs[every_day, every_token].to(self.patch_embed.weight.dtype))
         x = x + self.encoder_positions(every_token, start[every_day])
         output = self.encoder(x, Packed.of(lengths))[: len(token)]
-        return Encoded(output, day, token, tokens.share[day, token], lengths)
+        weight = torch.ones_like(tokens.share)
+        if self.config.observed_share_pooling:
+            weight = tokens.weights(self.config.slots)
+        return Encoded(output, day, token, weight[day, token], lengths)
 
     def encode_padded(
         self, values: Tensor, visible: Tensor, start: Tensor, drop_fraction: float
@@ -174,14 +200,11 @@ class AIM(nn.Module):
         return self.encoder(x, Padded(kept_visible)), kept, kept_visible
 
     def pool(self, encoded: Encoded, days: int) -> Tensor:
-        """Embeddings (days, dim) float32: mean over observed tokens, weighted by observed share; NaN without
-        a token.
-        """
+        """Embeddings (days, dim) float32: weighted mean over observed tokens; NaN without a token."""
         device = encoded.output.device
         # Sums of thousands of float32 lose a digit; Apple's GPUs know no wider numbers.
         wide = torch.float32 if device.type == "mps" else torch.float64
-        weight = encoded.share if self.config.observed_share_pooling else torch.ones_like(encoded.share)
-        weight, output = weight.to(wide), encoded.output.to(wide)
+        weight, output = encoded.weight.to(wide), encoded.output.to(wide)
         total = torch.zeros(days, output.shape[1], dtype=wide, device=device)
         total.index_add_(0, encoded.day, output * weight[:, None])
         mass = torch.zeros(days, dtype=wide, device=device).index_add_(0, encoded.day, weight)
@@ -203,7 +226,7 @@ class AIM(nn.Module):
         )
         values, visible = self._given(values, observed, wanted & ~observed)
         usual = self._usual(values, visible, start, usual)
-        encoded = self._encode(values, visible, start)
+        encoded = self.encode_tokens(self.tokenise(values, visible), start)
         day, token = asked.nonzero(as_tuple=True)
         memory = self.encoder_to_decoder(rounded(encoded.output))
         context = self._context(values, visible, usual)

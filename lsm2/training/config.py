@@ -104,7 +104,9 @@ class PretrainConfig(BaseModel):
     steps: int = Field(ge=0)
     """0 with `initial`: only the second stage."""
     regression_steps: int = Field(default=3000, gt=0)
-    """Steps of each part of the second stage, of networks with `channel_regression` or `gap_regression`."""
+    """Steps of each regression of the second stage (`channel_regression`, `gap_regression` of networks)."""
+    summary_steps: int = Field(default=2000, gt=0)
+    """Steps of the last part of the second stage (`summary` of networks)."""
     batch_windows: int = Field(default=64, gt=0)
     micro_windows: int = Field(default=8, gt=0)
     """Windows of like length that are computed at once."""
@@ -132,16 +134,20 @@ class PretrainConfig(BaseModel):
         return network
 
     @model_validator(mode="after")
-    def _no_dropout_between_passes(self) -> PretrainConfig:
+    def _fit_for_contrast(self) -> PretrainConfig:
         if self.contrastive is not None and self.network.get("dropout", 0.0):
             raise ValueError("contrastive pretraining computes views twice and needs network.dropout=0")
+        if self.contrastive is not None and self.network.get("summary", 0):
+            raise ValueError("contrastive pretraining learns embeddings itself and needs network.summary=0")
         if self.contrastive is not None and self.stream is not None:
             raise ValueError("contrastive pretraining holds all days in memory; leave stream out")
         return self
 
     @model_validator(mode="after")
     def _something_to_do(self) -> PretrainConfig:
-        stages = self.network.get("channel_regression", 0) or self.network.get("gap_regression", 0)
+        stages = any(
+            self.network.get(name, 0) for name in ("channel_regression", "gap_regression", "summary")
+        )
         if not self.steps and (self.initial is None or not stages):
             raise ValueError("steps=0 learns nothing; only a second stage after `initial` may do without")
         return self

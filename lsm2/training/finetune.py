@@ -220,12 +220,15 @@ class _Tuner:
         self._begin()
 
     def _learning(self) -> list[nn.Module]:
+        network = self.network
+        parts: list[nn.Module | None]
         if self.options.layers == "all" or self.options.scratch:
-            network = self.network
-            return [network.patch_embed, network.encoder_positions, network.encoder]
-        stack = self.network.encoder
-        last = list(stack.blocks)[len(stack.blocks) - self.options.layers :]
-        return [*last, stack.norm] if last else []
+            parts = [network.patch_embed, network.encoder_positions, network.encoder, network.summary]
+        else:
+            stack = network.encoder
+            last = list(stack.blocks)[len(stack.blocks) - self.options.layers :]
+            parts = [*last, stack.norm, network.summary] if last else []
+        return [part for part in parts if part is not None]
 
     def _split(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows to learn from and rows held out, whole groups apart."""

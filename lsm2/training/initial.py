@@ -38,10 +38,11 @@ def without_repeated(facts: dict[str, Any], survey: dict[str, Any]) -> dict[str,
 
 
 def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str]]:
-    """Make the network of a config, and say which of its regressions are to be learnt in the second stage.
+    """Make the network of a config, and say which of its parts are to be learnt in the second stage.
 
-    Weights of ``config.initial`` are taken over by name; regressions that it lacks begin anew. Where only the
-    second stage is asked for (``config.steps`` 0), these alone are learnt, unless it lacks none.
+    Weights of ``config.initial`` are taken over by name; parts of the second stage that it lacks begin anew.
+    Where only the second stage is asked for (``config.steps`` 0), these alone are learnt, unless it lacks
+    none.
 
     Args:
         config: Whose network.
@@ -53,7 +54,7 @@ def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str
     """
     if config.initial is None:
         network = AIM(config.aim(survey.normalisation(config)))
-        return network, list(network.regressions)
+        return network, list(network.second_stage)
     given, about = _load(config.initial)
     schema = config.schema_of_channels()
     if about.channels.names != schema.names:
@@ -63,7 +64,7 @@ def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str
         )
     network = AIM(config.aim(given.config.normalisation))
     old, new = given.state_dict(), network.state_dict()
-    lacking = [name for name in network.regressions if name not in given.regressions]
+    lacking = [name for name in network.second_stage if name not in given.second_stage]
     for name in lacking:
         old |= {key: tensor for key, tensor in new.items() if key.startswith(f"{name}.")}
     shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (old, new)]
@@ -75,4 +76,4 @@ def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str
             f"such as {wrong[0]}); its own fields of network are {fields}"
         )
     network.load_state_dict(old)
-    return network, list(network.regressions) if config.steps or not lacking else lacking
+    return network, list(network.second_stage) if config.steps or not lacking else lacking

@@ -10,7 +10,7 @@ from lsm2.aim import AIM
 def embed_padded(
     network: AIM, values: Tensor, visible: Tensor, start: Tensor, drop_fraction: float = 0.98
 ) -> Tensor:
-    """Mean over visible tokens, weighted by observed share where the network's embeddings are.
+    """Mean over visible tokens, weighted as the network's embeddings are.
 
     Args:
         network: The network.
@@ -23,8 +23,12 @@ def embed_padded(
         (windows, dim) float32; zeros for a window without a visible token.
     """
     output, token, seen = network.encode_padded(values, visible, start, drop_fraction)
+    tokens = network.tokenise(values, visible)
+    if network.summary is not None:
+        inputs = tokens.inputs.gather(1, token[:, :, None].expand(-1, -1, tokens.inputs.shape[-1]))
+        output = network.summary(output, inputs, token, start[:, None])
     weight = seen.float()
     if network.config.observed_share_pooling:
-        weight = weight * network.tokenise(values, visible).share.gather(1, token)
+        weight = weight * tokens.weights(network.config.slots).gather(1, token)
     total = (output.float() * weight[:, :, None]).sum(1)
     return total / weight.sum(1, keepdim=True).clamp_min(1e-12)

@@ -29,10 +29,11 @@ from lsm2.training.initial import first_network, initial_facts, without_repeated
 from lsm2.training.materials import gather
 from lsm2.training.regression import ChannelTrainer, GapTrainer
 from lsm2.training.state import drop_state, load_state, save_state
+from lsm2.training.summary import SummaryTrainer
 from lsm2.training.survey import Survey
 from lsm2.training.trainer import Trainer, family_groups, learning_rate
 
-_STAGES = {stage.name: stage for stage in (ChannelTrainer, GapTrainer)}
+_STAGES = {stage.name: stage for stage in (ChannelTrainer, GapTrainer, SummaryTrainer)}
 
 
 @contextmanager
@@ -254,7 +255,7 @@ def _run(
         finished = step == config.steps
         for name in lacking if finished else []:
             second = _STAGES[name](config, averaged, feed, groups, rank, world)
-            for number in tqdm(range(config.regression_steps), name, unit="step", disable=bar.disable):
+            for number in tqdm(range(second.config.steps), name, unit="step", disable=bar.disable):
                 second.step(number)
                 over = seconds is not None and time.monotonic() - began > seconds
                 if _agree(over or bool(asked), world, device):
@@ -263,9 +264,10 @@ def _run(
             stages.enter_context(second.averaged())
             if not finished:
                 break
-        if finished:
+        regressed = finished and not averaged.regressions.keys().isdisjoint(lacking)
+        if regressed:
             leave_out_unlearnt(averaged)
-        if finished and averaged.regressions and materials.valid is not None:
+        if regressed and materials.valid is not None:
             fit_weights(config, averaged, materials.valid, groups)
         if rank == 0 and finished:
             card = _card(config, averaged, materials.survey, elapsed(), begun_with)
@@ -328,6 +330,7 @@ def _card(
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
             **({"regression_steps": config.regression_steps} if model.regressions else {}),
+            **({"summary_steps": config.summary_steps} if model.summary else {}),
             **facts,
             **without_repeated(begun_with, facts),
         },

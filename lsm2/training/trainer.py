@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -14,7 +15,7 @@ from lsm2.aim import AIM, artificial_mask, target_weights
 from lsm2.channels import Schema
 from lsm2.training.config import PretrainConfig
 from lsm2.training.dataset import Batch, Recordings
-from lsm2.training.feed import Drawn, Feed
+from lsm2.training.feed import Feed
 from lsm2.training.objective import channel_losses, total_loss
 from lsm2.training.validation import Validation
 
@@ -53,7 +54,7 @@ class Trainer:
         feed: Windows of the train people.
         groups: (channels,) from :func:`family_groups`.
         rank, world: Which process of how many.
-        learnt: What is learnt; by default all of the network but its regressions, whose turn comes after.
+        learnt: What is learnt; by default all of the network but its second stage, whose turn comes after.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class Trainer:
         self.config, self.model, self.feed, self.groups = config, model, feed, groups
         self.rank, self.world = rank, world
         if learnt is None:
-            for regression in model.regressions.values():
-                regression.requires_grad_(False)
+            for part in model.second_stage.values():
+                part.requires_grad_(False)
         self.learnt = model if learnt is None else learnt
         self.first_step = 0
         self.optimiser = _optimiser(self.learnt, config)
@@ -83,7 +84,7 @@ class Trainer:
         """Draw the batch of step ``number``, learn from it, return its loss."""
         config = self.config
         torch.manual_seed(config.seed * 1_000_003 + number * self.world + self.rank)  # dropout
-        drawn = self.feed.draw(self.first_step + number)
+        drawn = self._draw(number)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(config, number)
         self.optimiser.zero_grad(set_to_none=True)
@@ -100,7 +101,11 @@ class Trainer:
                     self.average[name].lerp_(parameter, 1 - decay)
         return float(loss)
 
-    def _backward(self, drawn: list[Drawn]) -> Tensor:
+    def _draw(self, number: int) -> Any:
+        """What a step learns from."""
+        return self.feed.draw(self.first_step + number)
+
+    def _backward(self, drawn: Any) -> Tensor:
         """Gradients of this process's part of the batch; returns its part of the loss."""
         config = self.config
         imputed = self.model.config.missing == "impute"
