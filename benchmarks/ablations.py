@@ -72,9 +72,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "contrastive": {"contrastive": {}, "batch_windows": 64},
     "channel_regression": {"network.channel_regression": 64},
     "gap_regression": {"network.gap_regression": 64},
+    "summary": {"network.summary": 384},
 }
 """What differs from the config. `plain`: without the correction to interpolation and what comes with it.
-Only the last two variants have a second stage, whose minutes come on top.
+Only the last three variants have a second stage, whose minutes come on top.
 """
 PROTOCOLS = ("gaps_10", "gaps_60", "gaps_180", "tokens_80")
 CHANNELS = ("heart_rate", "steps", "intensity", "calories", "mets", "activity_counts")
@@ -136,7 +137,7 @@ def main() -> None:
     torch.set_num_threads(1)
     base = json.loads(options.config.read_text()) | {"valid_windows": 256}
     base["precision"] = options.precision
-    base["network"] |= {"channel_regression": 0, "gap_regression": 0}
+    base["network"] |= {"channel_regression": 0, "gap_regression": 0, "summary": 0}
     options.out.mkdir(parents=True, exist_ok=True)
     for name in options.variants:
         cost_file = options.out / f"{name}.cost"

@@ -86,7 +86,10 @@ def main() -> None:
         raise SystemExit(f"{options.config} names no file of splits")
     options.out.mkdir(parents=True, exist_ok=True)
     drawn = fold_of_people(read_splits(options.data / config.splits), options.folds, options.seed)
-    changes = {name: getattr(options, name) for name in ("steps", "regression_steps", "precision")}
+    changes: dict[str, Any] = {
+        name: getattr(options, name) for name in ("steps", "regression_steps", "precision")
+    }
+    changes["network"] = config.network | {"summary": 0}  # fills do not depend on it
     configs = [fold_config(config, drawn, fold, options.out, changes) for fold in range(options.folds)]
     with processes("cpu") as (rank, _):  # one group for all folds
         runs = [

@@ -126,7 +126,7 @@ def card(name: str, gaps: dict[str, Any]) -> str:
     log = [json.loads(line) for line in (RESULTS / f"{name}-log.jsonl").read_text().splitlines()]
     training, network = config["training"], config["network"]
     masked = training
-    while not masked["steps"]:  # only regressions were learnt
+    while not masked["steps"]:  # only parts of the second stage were learnt
         masked = masked["initial"]
     counts = training["channels"]
     sources = ["| data set | people | days | licence |", "|---|---|---|---|"]
@@ -156,6 +156,7 @@ def card(name: str, gaps: dict[str, Any]) -> str:
         batch=masked["batch_windows"],
         minutes=f"{masked['seconds'] / 60:.0f}",
         regression=f"{training.get('regression_steps', 0):,}",
+        summary=f"{training.get('summary_steps', 0):,}",
         curve="\n".join(curve),
         results="\n".join(results(gaps, model=name)),
     )

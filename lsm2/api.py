@@ -41,9 +41,10 @@ def embed(
 ) -> pd.DataFrame:
     """Embed a recording: one row of numbers for each person and day, or at another level.
 
-    A token is ten minutes of one channel. An embedding is the mean of the encoder's output over the observed
-    tokens, weighted by their observed share; what is missing takes no part (LSM-2, arXiv 2506.05321, section
-    3).
+    A token is ten minutes of one channel. An embedding is the mean over the observed tokens of what the
+    encoder makes of them (and the summary on it, of networks that have one), weighted by their observed share
+    over that of the channel's fullest token: a channel recorded every 15 minutes weighs as much as one
+    recorded each minute. What is missing takes no part (LSM-2, arXiv 2506.05321, section 3).
 
     Args:
         data: Per-minute (or finer) recordings. One participant: a DatetimeIndex; several: a MultiIndex
@@ -57,8 +58,8 @@ def embed(
         events: For ``level="window"``: intervals of time, columns ``participant_id`` (not needed for one
             participant), ``start`` and ``end``, in any order; others are left out. Times without a zone are
             those of the participant's clock. Each row is the mean over the tokens that the interval overlaps,
-            weighted by minutes of overlap times observed share; it may cross midnight. Where start equals
-            end, it is the minute that they lie in.
+            weighted by minutes of overlap times what they weigh in a day; it may cross midnight. Where start
+            equals end, it is the minute that they lie in.
         min_observed: Days with a smaller share of observed minutes (of the channels that ``data`` has of the
             participant) become NaN.
         model: A model, a name or folder for :func:`load_model`, or None for the shipped default.

@@ -161,7 +161,9 @@ def test_hours_are_those_of_the_clock(data: Path) -> None:
     assert (walked[9:19] > walked[:7].max() + 0.5).all() and (walked[9:19] > walked[21:].max() + 0.5).all()
     span = torch.zeros(3, dtype=torch.long)
     torch.testing.assert_close(
-        stock.of_spans(stock.usable[:3], span, 144), stock.of_windows(stock.usable[:3])[..., :10], equal_nan=True
+        stock.of_spans(stock.usable[:3], span, 144),
+        stock.of_windows(stock.usable[:3])[..., :10],
+        equal_nan=True,
     )
 
 
