@@ -83,7 +83,7 @@ def measure(config: PretrainConfig, directory: Path, split: Any, models: dict[st
     theirs = {one.dataset: one for one in read_recordings(config, directory, split)}
     for train in read_recordings(config, directory, "train"):
         others = theirs.get(train.dataset)
-        if others is None or not len(train) or not len(others):
+        if others is None or not train.observed.any() or not others.observed.any():
             continue
         (features, x), (other_features, other_x) = tables(train, models), tables(others, models)
         for column in features.columns.intersection(other_features.columns):
