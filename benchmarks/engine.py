@@ -42,6 +42,7 @@ from torch.nn import functional
 import lsm2
 from lsm2.aim import AIM
 from lsm2.aim.context import across_features, context_features
+from lsm2.aim.model import Tokens
 from lsm2.channels import Schema
 from lsm2.days import make_windows, read_days
 from lsm2.engine import Engine
@@ -100,6 +101,9 @@ def operations(network: AIM, seen: np.ndarray, asked: np.ndarray | None) -> floa
         n = float(seen[day])
         total += 2 * n * features * wide + _layers(c.encoder_depth, wide, ratio, n, n, False)
         if asked is None:
+            if network.summary is not None:
+                layers = (network.summary.up, network.summary.down, network.summary.skip)
+                total += 2 * n * sum(layer.weight.numel() for layer in layers)
             continue
         q = float(asked[day])
         outputs = (3 if c.read_out == "mean_and_median" else 1) * c.patch_minutes
@@ -137,19 +141,22 @@ class DenseCross:
     def __init__(self, network: AIM) -> None:
         self.network = network
 
-    def _encode(self, x: np.ndarray) -> tuple[Tensor, Tensor, Tensor, Masked]:
+    def _encode(self, x: np.ndarray) -> tuple[Tensor, Tokens, Tensor, Masked]:
         values = torch.from_numpy(x)
         tokens = self.network.tokenise(values, ~torch.isnan(values))
         every = torch.arange(self.network.config.tokens).expand(len(x), -1)
         start = torch.zeros(len(x), 1, dtype=torch.long)
         inputs = self.network.patch_embed(tokens.inputs) + self.network.encoder_positions(every, start)
         layout = Masked(torch.zeros(tokens.share.shape).masked_fill(~tokens.visible, -torch.inf))
-        return self.network.encoder(inputs, layout), tokens.share * tokens.visible, every, layout
+        return self.network.encoder(inputs, layout), tokens, every, layout
 
     @torch.inference_mode()
     def embed(self, x: np.ndarray) -> np.ndarray:
-        output, share, _, _ = self._encode(x)
-        return ((output * share[..., None]).sum(1) / share.sum(1, keepdim=True)).numpy()
+        output, tokens, every, _ = self._encode(x)
+        if self.network.summary is not None:
+            output = self.network.summary(output, tokens.inputs, every, torch.zeros(len(x), 1).long())
+        weight = self.network.weights(tokens) * tokens.visible
+        return ((output * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)).numpy()
 
     @torch.inference_mode()
     def impute(self, x: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -155,11 +155,18 @@ def card(name: str, gaps: dict[str, Any]) -> str:
         steps=f"{masked['steps']:,}",
         batch=masked["batch_windows"],
         minutes=f"{masked['seconds'] / 60:.0f}",
-        regression=f"{training.get('regression_steps', 0):,}",
-        summary=f"{training.get('summary_steps', 0):,}",
+        regression=f"{latest(training, 'regression_steps'):,}",
+        summary=f"{latest(training, 'summary_steps'):,}",
         curve="\n".join(curve),
         results="\n".join(results(gaps, model=name)),
     )
+
+
+def latest(training: dict[str, Any], name: str) -> int:
+    """Steps of a stage in the last run that had it."""
+    while name not in training:
+        training = training["initial"]
+    return int(training[name])
 
 
 def gaps_of(name: str, split: str) -> dict[str, Any]:

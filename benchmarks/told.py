@@ -58,6 +58,8 @@ def tables(recordings: Recordings, models: dict[str, Any]) -> tuple[pd.DataFrame
     days = recordings.take(recordings.draw_days(MOST_DAYS, seed=0))
     frame = days.frame().dropna(how="all")
     recorded = [name for name in days.names if frame[name].notna().any()]
+    if not recorded:
+        return pd.DataFrame(), {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         features = hand_made(read_days(frame, Schema.from_names(recorded)), "day")
@@ -83,7 +85,7 @@ def measure(config: PretrainConfig, directory: Path, split: Any, models: dict[st
     theirs = {one.dataset: one for one in read_recordings(config, directory, split)}
     for train in read_recordings(config, directory, "train"):
         others = theirs.get(train.dataset)
-        if others is None or not train.observed.any() or not others.observed.any():
+        if others is None:
             continue
         (features, x), (other_features, other_x) = tables(train, models), tables(others, models)
         for column in features.columns.intersection(other_features.columns):

@@ -35,11 +35,13 @@ def windows() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 def test_what_is_recorded_now_and_then_weighs_as_much_as_what_is_recorded_always() -> None:
-    network = tiny_network()
+    network = tiny_network(summary=8)
     values, observed, _ = windows()
     observed[:, 0] = True
     observed[0, 0, :5] = False
-    weight = network.tokenise(values, observed).weights(144).unflatten(1, (5, 144))
+    tokens = network.tokenise(values, observed)
+    assert torch.equal(tiny_network().weights(tokens), tokens.share)  # without a summary
+    weight = network.weights(tokens).unflatten(1, (5, 144))
     sparse = observed[0, 2].unflatten(0, (144, 10)).any(-1)
     assert (weight[0, 2][sparse] == 1).all() and (weight[0, 2][~sparse] == 0).all()
     assert weight[0, 0, 0] == 0.5 and (weight[0, 0, 1:] == 1).all()
@@ -126,11 +128,23 @@ def test_only_the_summary_is_learnt_and_fills_stay(data: Path, first: Path, seco
     before, after = load_checkpoint(first)[0].state_dict(), load_checkpoint(second)[0].state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
     assert set(after) - set(before) == {name for name in after if name.startswith("summary.")}
-    holes = pd.read_parquet(data / "cohort.parquet").query("participant_id == 'p3'")
+    holes = pd.read_parquet(data / "cohort.parquet").query("participant_id == 'p3'").reset_index(drop=True)
+    holes.loc[300:900, "heart_rate"] = np.nan
+    holes.loc[1440:2879, "steps"] = np.nan
     a, b = (lsm2.load_model(str(path)).reconstruct(holes) for path in (first, second))
-    pd.testing.assert_frame_equal(a, b)
+    pd.testing.assert_frame_equal(a, b, check_exact=True)
+    assert a[["heart_rate", "steps"]].notna().all(axis=None)
     facts = load_checkpoint(second)[1].training
-    assert facts["summary_steps"] == 200 and "regression_steps" in facts["initial"]
+    assert facts["summary_steps"] == 200 and "regression_steps" not in facts
+    assert facts["initial"]["regression_steps"] == 3 and "summary_steps" not in facts["initial"]
+
+
+def test_another_run_may_begin_with_the_weights_and_leave_it_out(
+    data: Path, second: Path, tmp_path: Path
+) -> None:
+    settings = config(network={"channel_regression": 8}, initial=str(second), steps=1, regression_steps=1)
+    network = load_checkpoint(pretrain(settings, data=data, output=tmp_path, progress=False))[0]
+    assert network.summary is None and network.regression is not None
 
 
 def test_embeddings_learn_to_tell_when(data: Path, first: Path, second: Path) -> None:
@@ -165,6 +179,25 @@ def test_hours_are_those_of_the_clock(data: Path) -> None:
         stock.of_windows(stock.usable[:3])[..., :10],
         equal_nan=True,
     )
+
+
+def test_fine_tuning_teaches_it_with_the_encoder(data: Path, second: Path) -> None:
+    frame = pd.read_parquet(data / "cohort.parquet")
+    labels = pd.Series({f"p{number}": "ab"[number % 2] for number in range(12)})
+    model = lsm2.load_model(str(second))
+    before = {name: tensor.clone() for name, tensor in model.network.summary.state_dict().items()}
+    for layers, same in ((0, True), (1, False)):
+        tuned = lsm2.finetune(model, frame, labels, layers=layers, epochs=1, patience=1, learning_rate=0.01)
+        kept = tuned.head.metrics_ and tuned.network.summary.state_dict()
+        if tuned.head.config.settings["epochs"]:
+            assert all(torch.equal(kept[name], before[name]) for name in before) == same
+    assert all(torch.equal(model.network.summary.state_dict()[name], before[name]) for name in before)
+
+
+@pytest.mark.parametrize("changes", [{"window_minutes": 2880}, {"missing": "impute"}])
+def test_it_is_refused_where_it_cannot_be(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="summary needs"):
+        tiny_network(summary=8, **changes)
 
 
 def test_contrastive_pretraining_refuses_it() -> None:

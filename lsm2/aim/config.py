@@ -91,7 +91,10 @@ class AIMConfig(BaseModel):
     near visible minutes; 0 for none.
     """
     summary: int = Field(default=0, ge=0)
-    """Width of the layer that reads tokens for embeddings; 0: they are means of the encoder's output."""
+    """Width of the layer that reads tokens for embeddings; 0: they are means of the encoder's output. With
+    it, observed shares count over that of the channel's fullest patch, so that channels weigh alike however
+    often they are recorded.
+    """
     read_out: Literal["value", "mean_and_median"] = "value"
     """``value``: one number a minute; ``mean_and_median``: the mean in own units and the median."""
     missing: Literal["inherit", "impute"] = "inherit"
@@ -101,7 +104,7 @@ class AIMConfig(BaseModel):
     all_minutes_required: tuple[int, ...] = ()
     """Channels whose token counts as observed only with every minute observed (else: any minute)."""
     observed_share_pooling: bool = True
-    """Weight tokens by observed share, over that of the channel's fullest patch, when the day is pooled."""
+    """Weight tokens by their observed share when the day is pooled."""
 
     @model_validator(mode="after")
     def _fits(self) -> AIMConfig:
@@ -132,6 +135,8 @@ class AIMConfig(BaseModel):
                 raise ValueError(f"{regression} needs usual_day=True and read_out='mean_and_median'")
         if self.usual_day and self.window_minutes != _DAY:
             raise ValueError(f"usual_day=True needs windows of one day, not of {self.window_minutes} minutes")
+        if self.summary and (self.window_minutes != _DAY or self.missing == "impute"):
+            raise ValueError("summary needs windows of one day, and missing='inherit'")
         if self.usual_day and 2 * self.usual_patches >= self.slots:
             raise ValueError(f"usual_patches {self.usual_patches} reach around the whole day of {self.slots}")
         return self

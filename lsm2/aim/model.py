@@ -36,7 +36,7 @@ class Tokens:
     visible: Tensor
     """(days, tokens) bool: the token counts as observed."""
 
-    def weights(self, slots: int) -> Tensor:
+    def relative_share(self, slots: int) -> Tensor:
         """(days, tokens) share over that of the channel's fullest patch: what is recorded every 15 minutes
         weighs as much as what is recorded each minute.
         """
@@ -177,10 +177,13 @@ class AIM(nn.Module):
         x = self.patch_embed(tokens.inputs[every_day, every_token].to(self.patch_embed.weight.dtype))
         x = x + self.encoder_positions(every_token, start[every_day])
         output = self.encoder(x, Packed.of(lengths))[: len(token)]
-        weight = torch.ones_like(tokens.share)
-        if self.config.observed_share_pooling:
-            weight = tokens.weights(self.config.slots)
-        return Encoded(output, day, token, weight[day, token], lengths)
+        return Encoded(output, day, token, self.weights(tokens)[day, token], lengths)
+
+    def weights(self, tokens: Tokens) -> Tensor:
+        """(days, tokens) what visible tokens weigh in means over tokens."""
+        if not self.config.observed_share_pooling:
+            return torch.ones_like(tokens.share)
+        return tokens.share if self.summary is None else tokens.relative_share(self.config.slots)
 
     def encode_padded(
         self, values: Tensor, visible: Tensor, start: Tensor, drop_fraction: float

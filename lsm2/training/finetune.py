@@ -94,7 +94,8 @@ def finetune(
         labels: By participant or by (participant, date), as for :func:`lsm2.fit_probe`.
         task, label, groups, class_weight: See :func:`lsm2.fit_probe`.
         level: ``"participant"``: the head reads the mean over days; ``"day"``; None: what the labels are by.
-        layers: ``"all"``, or how many of the encoder's last blocks learn (0: the head alone).
+        layers: ``"all"``, or how many of the encoder's last blocks learn, and the summary of networks that
+            have one (0: the head alone).
         scratch: Start from random weights, to see what pretraining is worth.
         epochs: Most passes over the training rows.
         patience: Passes without improvement before it stops.

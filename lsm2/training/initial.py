@@ -40,9 +40,9 @@ def without_repeated(facts: dict[str, Any], survey: dict[str, Any]) -> dict[str,
 def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str]]:
     """Make the network of a config, and say which of its parts are to be learnt in the second stage.
 
-    Weights of ``config.initial`` are taken over by name; parts of the second stage that it lacks begin anew.
-    Where only the second stage is asked for (``config.steps`` 0), these alone are learnt, unless it lacks
-    none.
+    Weights of ``config.initial`` are taken over by name; parts of the second stage that it lacks begin anew,
+    and those that the config lacks are left out. Where only the second stage is asked for (``config.steps``
+    0), what was lacking is learnt alone, unless nothing was.
 
     Args:
         config: Whose network.
@@ -65,6 +65,8 @@ def first_network(config: PretrainConfig, survey: Survey) -> tuple[AIM, list[str
     network = AIM(config.aim(given.config.normalisation))
     old, new = given.state_dict(), network.state_dict()
     lacking = [name for name in network.second_stage if name not in given.second_stage]
+    for name in given.second_stage.keys() - network.second_stage.keys():
+        old = {key: tensor for key, tensor in old.items() if not key.startswith(f"{name}.")}
     for name in lacking:
         old |= {key: tensor for key, tensor in new.items() if key.startswith(f"{name}.")}
     shapes = [{name: tensor.shape for name, tensor in tensors.items()} for tensors in (old, new)]

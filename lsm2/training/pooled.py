@@ -27,8 +27,6 @@ def embed_padded(
     if network.summary is not None:
         inputs = tokens.inputs.gather(1, token[:, :, None].expand(-1, -1, tokens.inputs.shape[-1]))
         output = network.summary(output, inputs, token, start[:, None])
-    weight = seen.float()
-    if network.config.observed_share_pooling:
-        weight = weight * tokens.weights(network.config.slots).gather(1, token)
+    weight = seen * network.weights(tokens).gather(1, token)
     total = (output.float() * weight[:, :, None]).sum(1)
     return total / weight.sum(1, keepdim=True).clamp_min(1e-12)

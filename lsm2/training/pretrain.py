@@ -270,7 +270,7 @@ def _run(
         if regressed and materials.valid is not None:
             fit_weights(config, averaged, materials.valid, groups)
         if rank == 0 and finished:
-            card = _card(config, averaged, materials.survey, elapsed(), begun_with)
+            card = _card(config, averaged, lacking, materials.survey, elapsed(), begun_with)
             save_checkpoint(checkpoint, averaged, card, half=True)
     if rank == 0 and finished:
         keep(finished=1)
@@ -315,9 +315,15 @@ def _trim_log(log: Path, step: int) -> None:
 
 
 def _card(
-    config: PretrainConfig, model: AIM, survey: Survey, seconds: float, begun_with: dict[str, Any]
+    config: PretrainConfig,
+    model: AIM,
+    stages: list[str],
+    survey: Survey,
+    seconds: float,
+    begun_with: dict[str, Any],
 ) -> CheckpointConfig:
     facts = survey.facts(config)
+    regressed = not model.regressions.keys().isdisjoint(stages)
     return CheckpointConfig(
         name=config.name,
         licence=config.licence,
@@ -329,8 +335,8 @@ def _card(
             "steps": config.steps,
             "batch_windows": config.batch_windows,
             "seconds": round(seconds),
-            **({"regression_steps": config.regression_steps} if model.regressions else {}),
-            **({"summary_steps": config.summary_steps} if model.summary else {}),
+            **({"regression_steps": config.regression_steps} if regressed else {}),
+            **({"summary_steps": config.summary_steps} if "summary" in stages else {}),
             **facts,
             **without_repeated(begun_with, facts),
         },

@@ -9,7 +9,6 @@ such as its level, then takes up much of an embedding, and probes find it from f
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -25,7 +24,8 @@ from lsm2.training.feed import Feed
 from lsm2.training.trainer import Trainer
 
 _STOCK = 6144
-"""Windows that go through the encoder."""
+"""Windows that go through the encoder; fewer where they hold more tokens than this:"""
+_STOCK_TOKENS = 4_000_000
 _WINDOWS = 64
 """Windows of a step."""
 _HIDDEN = 0.75
@@ -33,6 +33,7 @@ _HIDDEN = 0.75
 _SPANS = 512
 """Patches, and hours, of a step."""
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
+_STATISTICS = 3 + len(_QUANTILES)
 _HOUR = 60
 _HOURS = 24
 _HOURLY_WEIGHT = 0.25
@@ -58,64 +59,69 @@ def statistics(z: Tensor) -> Tensor:
 
 
 class _Stock:
-    """Windows as the encoder leaves them, in half precision, and what is to be told of them."""
+    """Windows as the encoder leaves them, in half precision, and what is to be told of them; in memory."""
 
     def __init__(self, model: AIM, config: PretrainConfig, feed: Feed, groups: Tensor) -> None:
         ready = prepare(model.eval(), torch.float32)
-        device, network = next(model.parameters()).device, model.config
+        network = model.config
         parts: list[tuple[Tensor, ...]] = []
-        counts: list[Tensor] = []
-        for number in range(math.ceil(_STOCK / config.batch_windows)):
-            for drawn in feed.draw(config.steps + number):
+        windows = tokens = 0
+        while windows < _STOCK and tokens < _STOCK_TOKENS:
+            for drawn in feed.draw(config.steps + windows // config.batch_windows):
                 batch, generator = drawn.batch, drawn.generator
                 hidden = artificial_mask(
                     batch.observed, config.masks, config.patch_minutes, groups, generator
                 )
                 some = torch.rand(len(hidden), 1, 1, generator=generator) < _HIDDEN
-                visible = batch.observed & ~(hidden & some)
-                parts.append(self._encoded(ready, batch.to(device), visible.to(device)))
-                counts.append(parts[-1][-1])
-        self.output, self.inputs, self.token, self.weight, self.start, self.z = (
-            torch.cat([part[i] for part in parts]) for i in range(6)
+                for rows in torch.arange(len(hidden)).split(config.micro_windows):
+                    parts.append(self._encoded(ready, batch, batch.observed & ~(hidden & some), rows))
+                    tokens += len(parts[-1][0])
+                windows += len(hidden)
+        columns = list(zip(*parts, strict=True))
+        del parts
+        self.output, self.inputs, self.token, self.weight, self.start, self.z, count = (
+            torch.cat(columns.pop(0)) for _ in range(len(columns))
         )
-        self.first = functional.pad(torch.cat(counts).cumsum(0), (1, 0))
-        self.first = self.first.to(device)
-        self.usable = (self.first.diff() > 0).nonzero()[:, 0]
+        self.first = functional.pad(count.cumsum(0), (1, 0))
+        self.usable = count.nonzero()[:, 0]
         self.slots, self.patch = network.slots, network.patch_minutes
         hour = max(_HOUR // self.patch, 1)
         self.lengths = {"patch": 1} | ({"hour": hour} if hour > 1 and not self.slots % hour else {})
 
     @staticmethod
     @torch.no_grad()
-    def _encoded(ready: AIM, batch: Batch, visible: Tensor) -> tuple[Tensor, ...]:
-        tokens = ready.tokenise(batch.values, visible)
-        encoded = ready.encode_tokens(tokens, batch.start)
+    def _encoded(ready: AIM, batch: Batch, visible: Tensor, rows: Tensor) -> tuple[Tensor, ...]:
+        device = ready.mask_token.device
+        values, seen, start = (x[rows].to(device) for x in (batch.values, visible, batch.start))
+        tokens = ready.tokenise(values, seen)
+        encoded = ready.encode_tokens(tokens, start)
         inputs = tokens.inputs[encoded.day, encoded.token]
-        z = torch.where(batch.target, ready.normaliser.normalise(batch.values), torch.nan)
-        lengths = torch.tensor(encoded.lengths)
-        halves = encoded.output.half(), inputs.half()
-        return *halves, encoded.token, encoded.weight.float(), batch.start, z.half(), lengths
+        z = torch.where(batch.target[rows].to(device), ready.normaliser.normalise(values), torch.nan)
+        halves = encoded.output.half(), inputs.half(), encoded.token.int(), encoded.weight.half()
+        return *(x.cpu() for x in (*halves, start, z.half())), torch.tensor(encoded.lengths)
 
     def take(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """Outputs, inputs, numbers and weights of the tokens of windows, and their places in ``windows``."""
         first, count = self.first[windows], self.first[windows + 1] - self.first[windows]
-        place = torch.repeat_interleave(torch.arange(len(windows), device=count.device), count)
-        row = torch.arange(len(place), device=count.device) + (first - count.cumsum(0) + count)[place]
-        return self.output[row].float(), self.inputs[row].float(), self.token[row], self.weight[row], place
+        place = torch.repeat_interleave(torch.arange(len(windows)), count)
+        row = torch.arange(len(place)) + (first - count.cumsum(0) + count)[place]
+        halves = self.output[row], self.inputs[row], self.weight[row]
+        output, inputs, weight = (x.float() for x in halves)
+        return output, inputs, self.token[row].long(), weight, place
 
     def of_spans(self, windows: Tensor, span: Tensor, length: int) -> Tensor:
         """Statistics (n, channels, 10) of the ``span``-th (n,) ``length`` slots of ``windows`` (n,)."""
         minutes = length * self.patch
-        minute = span[:, None] * minutes + torch.arange(minutes, device=span.device)
+        minute = span[:, None] * minutes + torch.arange(minutes)
         return statistics(self.z[windows[:, None], :, minute].float().movedim(1, 2))
 
     def of_windows(self, windows: Tensor) -> Tensor:
         """Statistics (n, channels, 10), and means of each hour of the clock (n, channels, 24)."""
         z = self.z[windows].float()
         by_slot = z.unflatten(-1, (self.slots, -1)).nanmean(-1)
-        clock = (torch.arange(self.slots, device=z.device) - self.start[windows][:, None]) % self.slots
+        clock = (torch.arange(self.slots) - self.start[windows][:, None]) % self.slots
         by_slot = by_slot.gather(2, clock[:, None].expand_as(by_slot))
-        hour = torch.arange(self.slots, device=z.device) * _HOURS // self.slots
+        hour = torch.arange(self.slots) * _HOURS // self.slots
         hourly = torch.stack([by_slot[..., hour == number].nanmean(-1) for number in range(_HOURS)], dim=-1)
         return torch.cat([statistics(z), hourly], dim=-1)
 
@@ -125,6 +131,7 @@ class _Told(nn.Module):
 
     mean: Tensor
     std: Tensor
+    weight: Tensor
 
     def __init__(self, dim: int, examples: Tensor) -> None:
         super().__init__()
@@ -136,13 +143,16 @@ class _Told(nn.Module):
         self.register_buffer("std", torch.where(variance > 1e-6, variance.sqrt(), torch.nan))
         self.standard = nn.BatchNorm1d(dim, affine=False, momentum=0.05)
         self.linear = nn.Linear(dim, mean.numel())
+        hourly = max(mean.shape[-1] - _STATISTICS, 0)
+        weight = torch.cat([torch.ones(_STATISTICS), torch.full((hourly,), _HOURLY_WEIGHT)])
+        self.register_buffer("weight", weight)
 
-    def forward(self, pooled: Tensor, truth: Tensor, weight: Tensor | None = None) -> Tensor:
+    def forward(self, pooled: Tensor, truth: Tensor) -> Tensor:
         """Squared error of ``truth`` (n, channels, statistics) told from ``pooled`` (n, dim)."""
         x = self.standard(pooled)
         told = self.linear(x + _NOISE * torch.randn_like(x)).unflatten(-1, self.mean.shape)
         wanted = ((truth - self.mean) / self.std).clamp(-_MOST, _MOST)
-        known = (~wanted.isnan()).float() * (1.0 if weight is None else weight)
+        known = ~wanted.isnan() * self.weight
         error = ((told - wanted.nan_to_num()) ** 2 * known).sum((0, 2))
         total = known.sum((0, 2))
         return (error / total.clamp_min(1e-6)).sum() / (total > 0).sum().clamp_min(1)
@@ -176,9 +186,11 @@ class SummaryTrainer(Trainer):
             rank, world = 0, 1
         self.stock = stock = _Stock(model, config, feed, groups)
         summary.requires_grad_(True).train()
-        summary.centre.copy_(stock.output[::7].float().mean(0))
-        summary.spread.copy_(stock.output[::7].float().std(0).mean())
-        self.summary, self.told = summary, self._maps(model.config.encoder_dim, config.seed)
+        some = stock.output[::7].float()
+        summary.centre.copy_(some.mean(0))
+        summary.spread.copy_(some.std(0).mean())
+        self.summary = summary
+        self.told = self._maps(model.config.encoder_dim, config.seed).to(summary.centre.device)
         learnt = nn.ModuleDict({"summary": summary, "told": self.told})
         if world > 1:
             for tensor in learnt.state_dict().values():
@@ -192,34 +204,33 @@ class SummaryTrainer(Trainer):
         """Maps from the means of windows and of shorter spans, which know how statistics are spread."""
         stock, maps = self.stock, nn.ModuleDict()
         torch.manual_seed(seed)
-        some = stock.usable[torch.randperm(len(stock.usable))[:_SEEN_FOR_SCALES].to(stock.usable.device)]
+        some = stock.usable[torch.randperm(len(stock.usable))[:_SEEN_FOR_SCALES]]
         examples = torch.cat([stock.of_windows(part) for part in some.split(_WINDOWS)])
         maps["window"] = _Told(dim, examples)
         for name, length in stock.lengths.items():
-            span = torch.randint(stock.slots // length, (8 * len(some),)).to(some.device)
-            maps[name] = _Told(dim, stock.of_spans(some.repeat(8), span, length))
-        hourly = torch.full((_HOURS,), _HOURLY_WEIGHT)
-        self.weight = torch.cat([torch.ones(examples.shape[-1] - _HOURS), hourly]).to(some.device)
-        return maps.to(some.device)
+            spans = torch.randint(stock.slots // length, (8, len(some)))
+            maps[name] = _Told(dim, torch.cat([stock.of_spans(some, span, length) for span in spans]))
+        return maps
 
     def _draw(self, number: int) -> Tensor:
         usable = self.stock.usable
-        return usable[torch.randint(len(usable), (_WINDOWS,)).to(usable.device)]
+        return usable[torch.randint(len(usable), (_WINDOWS,))]
 
     def _backward(self, drawn: Tensor) -> Tensor:
-        stock = self.stock
+        stock, device = self.stock, self.device
         output, inputs, token, weight, place = stock.take(drawn)
-        said = self.summary(output, inputs, token, stock.start[drawn][place])
-        loss = self.told["window"](
-            _pooled(said, weight, place, len(drawn)), stock.of_windows(drawn), self.weight
-        )
+        given = output, inputs, token, stock.start[drawn][place]
+        said = self.summary(*(x.to(device) for x in given))
+        weight = weight.to(device)
+        truth = stock.of_windows(drawn).to(device)
+        loss = self.told["window"](_pooled(said, weight, place.to(device), len(drawn)), truth)
         for name, length in stock.lengths.items():
             count = stock.slots // length
             span, group = torch.unique(place * count + token % stock.slots // length, return_inverse=True)
-            means = _pooled(said, weight, group, len(span))
-            chosen = torch.randperm(len(span))[:_SPANS].to(span.device)
-            truth = stock.of_spans(drawn[span[chosen] // count], span[chosen] % count, length)
-            loss = loss + _SHORT_WEIGHT * self.told[name](means[chosen], truth)
+            means = _pooled(said, weight, group.to(device), len(span))
+            chosen = torch.randperm(len(span))[:_SPANS]
+            truth = stock.of_spans(drawn[span[chosen] // count], span[chosen] % count, length).to(device)
+            loss = loss + _SHORT_WEIGHT * self.told[name](means[chosen.to(device)], truth)
         loss = loss / self.world
         loss.backward()
         return loss.detach()
