@@ -3,9 +3,10 @@
     python benchmarks/shipped_probes.py --data ../shared/data --ship lsm2/weights/lsm2-small
 
 `sleep`: asleep or awake, per token, from heart rate, steps and intensity. `activity`: lying, sitting,
-standing, walking or sleeping, per window. Each is written only if its out-of-fold AUROC is above that of a
-probe that sees missingness alone, in all but 2.5 % of the bootstrap draws of people. Test people are scored
-once, by the probes as written; enter that in docs/test-log.md.
+standing, walking or sleeping, per window. `age`, per participant, from activity counts. Each is written only
+if its out-of-fold AUROC (or r) is above that of a probe that sees missingness alone, in all but 2.5 % of the
+bootstrap draws of people. Test people are scored once, by the probes as written; enter that in
+docs/test-log.md. --only names the probes to fit.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import lsm2
 from lsm2.channels import Schema
 from lsm2.checkpoint.native import replacing
 from lsm2.days import read_days
-from lsm2.evaluation.features import hand_made_of_events
+from lsm2.evaluation.features import hand_made_of_events, missingness
+from lsm2.evaluation.probes import read_task
 from lsm2.evaluation.probing import Features, Rows, out_of_fold
 from lsm2.evaluation.tasks import SLOT, TASKS, shift
 from lsm2.probe import scores
@@ -128,6 +130,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="directory of the parquet and split files")
     parser.add_argument("--ship", type=Path, required=True, help="the checkpoint's folder")
     parser.add_argument("--config", type=Path, default=ROOT / "lsm2" / "training" / "lsm2-small.json")
+    parser.add_argument("--only", nargs="+", choices=("sleep", "activity", "age"))
     options = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
     config, model = PretrainConfig.read(options.config), lsm2.load_model(options.ship)
@@ -140,7 +143,12 @@ def main() -> None:
     def activity(splits: tuple[Split, ...]) -> Labelled:
         return task(config, options.data, "activity", splits)
 
+    wanted = options.only or ["sleep", "activity", "age"]
+    if "age" in wanted:
+        ship_age(config, options.data, model, options.ship)
     for name, labelled_of in (("sleep", sleep), ("activity", activity)):
+        if name not in wanted:
+            continue
         labelled, test = labelled_of(("train", "valid")), labelled_of(("test",))
         if name == "sleep":
             labels = labelled.labels.rename(columns={"start": "timestamp"}).drop(columns="end")
@@ -179,6 +187,67 @@ def main() -> None:
         folder = probe.save(options.ship / "probes" / name)
         with replacing(folder / "README.md") as temporary:
             temporary.write_text(card(name, probe, windows, alone, tested, who.max() + 1, int(seen.sum())))
+
+
+def ship_age(config: PretrainConfig, directory: Path, model: lsm2.Model, ship: Path) -> None:
+    """Fit `age` on one Sunday of each person, since the number of days alone would tell it."""
+    labelled = read_task(TASKS["age"], config, directory)
+    age = labelled.labels.set_index("participant_id")["label"].rename("age")
+    recordings, split = labelled.recordings, labelled.split.reindex(age.index)
+    own, test = age[split != "test"], age[split == "test"]
+    probe = lsm2.fit_probe(
+        recordings, own, task="regression", level="participant", model=model, progress=False
+    )
+    out = probe.oof_.set_axis(probe.oof_.index.astype(str)).reindex(own.index)
+    days = read_days(
+        recordings[recordings["participant_id"].isin(own.index)], Schema.from_names(labelled.channels)
+    )
+    shares = missingness(days, "participant")
+    shares = shares.set_axis(shares.index.astype(str)).reindex(own.index)
+    people = np.arange(len(own))
+    rows = Rows(own.to_numpy(float), people, Recipe(0))
+    alone = out_of_fold(Features(shares.to_numpy(float)), rows, repeats=1)[""]
+    drawn, other = (
+        scores.bootstrap(scores.scorer(rows.y, told, people), people, 0)
+        for told in (out[["prediction"]].to_numpy(float), alone)
+    )
+    beats, missing = drawn.minus(other).intervals()["pearson_r"], other.intervals()["pearson_r"]
+    fitted = drawn.intervals()
+    print("age r", shown(fitted["pearson_r"]), "missingness", shown(missing), beats)
+    if not (beats["low"] or 0) > 0:
+        print("age is not clearly better than missingness alone: not written")
+        return
+    predicted = lsm2.predict(recordings, probe, model=model)["prediction"]
+    predicted = predicted.set_axis(predicted.index.astype(str)).reindex(test.index)
+    who = np.arange(len(test))
+    scored = scores.scorer(test.to_numpy(float), predicted.to_numpy(float)[:, None], who)
+    tested = scores.bootstrap(scored, who, 0).intervals()
+    print("age test", {key: shown(value) for key, value in tested.items()})
+    kinds = {"pearson_r": "r", "mae": "mean absolute error, years", "r2": "R2"}
+    lines = [
+        f"| {title} | {shown(fitted[key])} | {shown(tested[key])} | {dummy(probe, key)} |"
+        for key, title in kinds.items()
+    ]
+    folder = probe.save(ship / "probes" / "age")
+    form = (Path(__file__).parent / "cards" / "probes" / "age.md").read_text()
+    text = form.format(
+        checkpoint=probe.checkpoint,
+        people=len(own),
+        youngest=f"{own.min():.0f}",
+        oldest=f"{own.max():.0f}",
+        scores="\n".join(lines),
+        missingness=shown(missing),
+        test_people=len(test),
+        date=datetime.date.today().isoformat(),
+    )
+    with replacing(folder / "README.md") as temporary:
+        temporary.write_text(text)
+
+
+def dummy(probe: lsm2.Probe, score: str) -> str:
+    """What the mean of all people would score."""
+    value = probe.metrics_[score]["dummy"]
+    return "-" if value is None else f"{value:.3f}"
 
 
 def predict(probe: lsm2.Probe, test: Labelled, name: str, model: lsm2.Model) -> np.ndarray:
