@@ -41,10 +41,11 @@ def embed(
 ) -> pd.DataFrame:
     """Embed a recording: one row of numbers for each person and day, or at another level.
 
-    A token is ten minutes of one channel. An embedding is the mean over the observed tokens of what the
-    encoder makes of them (and the summary on it, of networks that have one), weighted by their observed share
-    over that of the channel's fullest token: a channel recorded every 15 minutes weighs as much as one
-    recorded each minute. What is missing takes no part (LSM-2, arXiv 2506.05321, section 3).
+    A token is ten minutes of one channel. An embedding is the mean of the encoder's output over the observed
+    tokens, weighted by their observed share; what is missing takes no part (LSM-2, arXiv 2506.05321, section
+    3). Of networks with a summary, such as the shipped ones, it is the mean of what that makes of each token,
+    and shares count over that of the channel's fullest token: a channel recorded every 15 minutes weighs as
+    much as one recorded each minute.
 
     Args:
         data: Per-minute (or finer) recordings. One participant: a DatetimeIndex; several: a MultiIndex
