@@ -329,7 +329,7 @@ def test_info_tells_channels_units_and_normalisation(model: Model) -> None:
 
 def test_info_lists_the_probes_beside_the_weights_with_their_scores() -> None:
     probes = {probe["name"]: probe for probe in lsm2.load_model("lsm2-small").info()["probes"]}
-    assert set(probes) == {"activity", "sleep"}
+    assert set(probes) == {"activity", "age", "sleep"}
     for name, probe in probes.items():
         assert probe["value"] == lsm2.load_probe(f"lsm2-small/{name}").metrics_["auroc"]["value"]
         assert 0.5 < probe["low"] < probe["value"] < probe["high"] < 1
