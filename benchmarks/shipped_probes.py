@@ -25,8 +25,8 @@ import lsm2
 from lsm2.channels import Schema
 from lsm2.checkpoint.native import replacing
 from lsm2.days import read_days
-from lsm2.evaluation.features import hand_made_of_events, missingness
-from lsm2.evaluation.probes import read_task
+from lsm2.evaluation.features import hand_made_of_events
+from lsm2.evaluation.probes import MISSINGNESS, features_of, read_task
 from lsm2.evaluation.probing import Features, Rows, out_of_fold
 from lsm2.evaluation.tasks import SLOT, TASKS, shift
 from lsm2.probe import scores
@@ -199,14 +199,10 @@ def ship_age(config: PretrainConfig, directory: Path, model: lsm2.Model, ship: P
         recordings, own, task="regression", level="participant", model=model, progress=False
     )
     out = probe.oof_.set_axis(probe.oof_.index.astype(str)).reindex(own.index)
-    days = read_days(
-        recordings[recordings["participant_id"].isin(own.index)], Schema.from_names(labelled.channels)
-    )
-    shares = missingness(days, "participant")
-    shares = shares.set_axis(shares.index.astype(str)).reindex(own.index)
+    shares = features_of(labelled, {}, ())[MISSINGNESS].values[(split != "test").to_numpy()]
     people = np.arange(len(own))
     rows = Rows(own.to_numpy(float), people, Recipe(0))
-    alone = out_of_fold(Features(shares.to_numpy(float)), rows, repeats=1)[""]
+    alone = out_of_fold(Features(shares), rows, repeats=1)[""]
     drawn, other = (
         scores.bootstrap(scores.scorer(rows.y, told, people), people, 0)
         for told in (out[["prediction"]].to_numpy(float), alone)
@@ -220,8 +216,7 @@ def ship_age(config: PretrainConfig, directory: Path, model: lsm2.Model, ship: P
     predicted = lsm2.predict(recordings, probe, model=model)["prediction"]
     predicted = predicted.set_axis(predicted.index.astype(str)).reindex(test.index)
     who = np.arange(len(test))
-    scored = scores.scorer(test.to_numpy(float), predicted.to_numpy(float)[:, None], who)
-    tested = scores.bootstrap(scored, who, 0).intervals()
+    tested = scores.regression(test.to_numpy(float), predicted.to_numpy(float), who, 0)
     print("age test", {key: shown(value) for key, value in tested.items()})
     kinds = {"pearson_r": "r", "mae": "mean absolute error, years", "r2": "R2"}
     lines = [

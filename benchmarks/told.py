@@ -108,13 +108,13 @@ def measure(config: PretrainConfig, directory: Path, split: Any, models: dict[st
     return pd.DataFrame(rows)
 
 
-def page(found: pd.DataFrame, models: dict[str, Any], split: str, seconds: float) -> str:
-    """The tables as Markdown."""
+def page(found: pd.DataFrame, models: dict[str, Any], asked: str, split: str, seconds: float) -> str:
+    """The tables as Markdown; ``asked`` are the arguments that name models."""
     checkpoints = ", ".join(f"{name} `{model.hash}`" for name, model in models.items())
     lines = [
         "# What embeddings of days tell",
         "",
-        f"`python benchmarks/told.py --data ../shared/data --split {split}`, {datetime.date.today()}, "
+        f"`python benchmarks/told.py --data ../shared/data --split {split}{asked}`, {datetime.date.today()}, "
         f"{machine()}, {seconds:.0f} s. {checkpoints}.",
         "",
         "Ridge regressions from embeddings to features made by hand, fitted on days of train people of the "
@@ -158,7 +158,8 @@ def main() -> None:
         label, _, name = given.rpartition("=")
         models[label or name] = lsm2.load_model(name)
     found = measure(PretrainConfig.read(options.config), options.data, options.split, models)
-    text = page(found, models, options.split, (datetime.datetime.now() - began).total_seconds())
+    asked = "".join(f" --model {given}" for given in options.model)
+    text = page(found, models, asked, options.split, (datetime.datetime.now() - began).total_seconds())
     with replacing(options.out) as temporary:
         temporary.write_text(text)
     print(text)

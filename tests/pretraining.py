@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from lsm2.training import PretrainConfig
+from lsm2.training import PretrainConfig, pretrain
 
 NETWORK = {
     "encoder_dim": 16,
@@ -49,3 +50,9 @@ def usual_day_config(**changes: Any) -> PretrainConfig:
     network = NETWORK | {"usual_day": True} | changes.pop("network", {})
     channels = {"heart_rate": {}, "steps": {"transform": "log1p"}}
     return config(**{"channels": channels, "network": network, "batch_windows": 8} | changes)
+
+
+def with_channel_regression(data: Path, output: Path) -> Path:
+    """A checkpoint of :func:`usual_day_config` that has regressions on other channels alone."""
+    settings = usual_day_config(network={"channel_regression": 8}, regression_steps=3)
+    return pretrain(settings, data=data, output=output, progress=False)

@@ -20,6 +20,7 @@ from lsm2.training.dataset import load_recordings
 from lsm2.training.trainer import family_groups
 from tests.conftest import tiny_config, tiny_network
 from tests.pretraining import usual_day_config as config
+from tests.pretraining import with_channel_regression
 
 WITH: dict[str, Any] = {"usual_day": True, "gap_regression": 8}
 
@@ -184,8 +185,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def first(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint that has regressions on other channels alone."""
-    settings = config(network={"channel_regression": 8}, regression_steps=3)
-    return pretrain(settings, data=data, output=tmp_path_factory.mktemp("first"), progress=False)
+    return with_channel_regression(data, tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")

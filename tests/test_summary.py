@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,14 @@ import lsm2
 from lsm2.checkpoint.native import load_checkpoint
 from lsm2.training import pretrain
 from lsm2.training.feed import MemoryFeed
+from lsm2.training.finetune import _Tuner
 from lsm2.training.materials import gather
 from lsm2.training.pooled import embed_padded
 from lsm2.training.summary import _Stock, statistics
 from lsm2.training.trainer import family_groups
 from tests.conftest import tiny_network
 from tests.pretraining import usual_day_config as config
+from tests.pretraining import with_channel_regression
 
 SUMMARY = {"summary": 24, "channel_regression": 8}
 
@@ -114,8 +117,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def first(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    settings = config(network={"channel_regression": 8}, regression_steps=3)
-    return pretrain(settings, data=data, output=tmp_path_factory.mktemp("first"), progress=False)
+    return with_channel_regression(data, tmp_path_factory.mktemp("first"))
 
 
 @pytest.fixture(scope="module")
@@ -186,9 +188,13 @@ def test_fine_tuning_teaches_it_with_the_encoder(data: Path, second: Path) -> No
     labels = pd.Series({f"p{number}": "ab"[number % 2] for number in range(12)})
     model = lsm2.load_model(str(second))
     before = {name: tensor.clone() for name, tensor in model.network.summary.state_dict().items()}
+    for layers, learns in ((0, False), (1, True), ("all", True)):
+        asked = SimpleNamespace(layers=layers, scratch=False)
+        parts = _Tuner._learning(SimpleNamespace(network=model.network, options=asked))  # type: ignore[arg-type]
+        assert any(part is model.network.summary for part in parts) == learns
     for layers, same in ((0, True), (1, False)):
         tuned = lsm2.finetune(model, frame, labels, layers=layers, epochs=1, patience=1, learning_rate=0.01)
-        kept = tuned.head.metrics_ and tuned.network.summary.state_dict()
+        kept = tuned.network.summary.state_dict()
         if tuned.head.config.settings["epochs"]:
             assert all(torch.equal(kept[name], before[name]) for name in before) == same
     assert all(torch.equal(model.network.summary.state_dict()[name], before[name]) for name in before)
