@@ -21,6 +21,7 @@ from lsm2.progress import progress_bar
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _BATCH_TOKENS = 4096
+_GPU_BATCH_TOKENS = 32768
 _SUMMED_DAYS = 256
 _LARGEST_KEPT = 31 * 2**20  # bytes; just under what glibc's free() learns from
 
@@ -68,7 +69,7 @@ class Engine:
         network = self._prepared()
         out = np.full((len(values), network.config.encoder_dim), np.nan, dtype=np.float32)
         counts = self.token_counts(~np.isnan(values)) * kept
-        for rows in _shown(_batches(counts, batch_size), int((counts > 0).sum()), progress, "embed"):
+        for rows in _shown(self._batches(counts, batch_size), int((counts > 0).sum()), progress, "embed"):
             batch, observed, start = self._windows(values[rows])
             with self._autocast():
                 encoded = network.encode(batch, observed, start)
@@ -87,7 +88,7 @@ class Engine:
         """
         network = self._prepared()
         counts = self.token_counts(~np.isnan(values)) * kept
-        for rows in _shown(_batches(counts, batch_size), int((counts > 0).sum()), progress, "embed"):
+        for rows in _shown(self._batches(counts, batch_size), int((counts > 0).sum()), progress, "embed"):
             batch, observed, start = self._windows(values[rows])
             with self._autocast():
                 encoded = network.encode(batch, observed, start)
@@ -136,9 +137,9 @@ class Engine:
         counts = self.token_counts(~np.isnan(values))
         answered = asked.any(1) & (counts > 0)
         work = np.where(answered, counts + asked.sum(1), 0)
-        for rows in _shown(_batches(work, batch_size), int(answered.sum()), progress, "reconstruct"):
+        for rows in _shown(self._batches(work, batch_size), int(answered.sum()), progress, "reconstruct"):
             batch, observed, start = self._windows(values[rows], start_slot)
-            tokens = torch.from_numpy(asked[rows]).to(self.device)
+            tokens = self._there(asked[rows])
             with self._autocast():
                 others = None if usual is None else usual(rows).to(self.device)
                 reading = network.reconstruct(batch, observed, start, tokens, others)
@@ -171,9 +172,26 @@ class Engine:
         return out
 
     def _windows(self, values: np.ndarray, start_slot: int = 0) -> tuple[Tensor, Tensor, Tensor]:
-        batch = torch.from_numpy(values).to(self.device)
+        batch = self._there(values)
         start = torch.full((len(values),), start_slot, device=self.device)
         return batch, ~torch.isnan(batch), start
+
+    def _there(self, array: np.ndarray) -> Tensor:
+        """On the device; copied from pinned memory to GPUs, while the processor goes on."""
+        tensor = torch.from_numpy(array)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()
+        return tensor.to(self.device, non_blocking=True)
+
+    def _batches(self, work: np.ndarray, batch_size: int | None) -> list[np.ndarray]:
+        """Row numbers of days with work, like sizes together, cut where a batch holds enough tokens."""
+        order = np.argsort(work, kind="stable")
+        order = order[work[order] > 0]
+        if batch_size is not None:
+            return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+        most = _BATCH_TOKENS if self.device.type == "cpu" else _GPU_BATCH_TOKENS
+        filled = np.cumsum(work[order]) // most
+        return np.split(order, np.flatnonzero(np.diff(filled)) + 1) if len(order) else []
 
     def _prepared(self) -> AIM:
         """The network with its weights as the computation takes them."""
@@ -194,7 +212,8 @@ def make_engine(network: AIM, device: str = "auto", precision: str = "float32") 
     Args:
         network: In evaluation mode.
         device: ``auto`` (CUDA where there is one, else the CPU) or a torch device.
-        precision: ``float32``; ``bfloat16``; ``auto`` for bfloat16 where the hardware computes it natively.
+        precision: ``float32``; ``bfloat16``; ``auto`` for bfloat16 where the hardware multiplies matrices
+            faster in it: GPUs that know it, processors with AMX, AMD's with AVX512-BF16.
 
     Raises:
         ValueError: The device or the precision is unknown, or the device is not there.
@@ -209,27 +228,24 @@ def make_engine(network: AIM, device: str = "auto", precision: str = "float32") 
             f"device={device!r} cannot be used here ({str(error).splitlines()[0]}); try 'auto' or 'cpu'"
         ) from None
     if precision == "auto":
-        precision = "bfloat16" if _native_bfloat16(place) else "float32"
+        precision = "bfloat16" if _faster_in_bfloat16(place) else "float32"
     return Engine(network.eval(), place, precision)
 
 
-def _native_bfloat16(device: torch.device) -> bool:
+def _faster_in_bfloat16(device: torch.device) -> bool:
+    """On CPUs: with AMX, or with AVX512-BF16 on those whose float32 is no match for it (docs/speed.md)."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
     if device.type != "cpu":
         return False
-    probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")  # absent from older torch
-    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
-
-
-def _batches(work: np.ndarray, batch_size: int | None) -> list[np.ndarray]:
-    """Row numbers of days with work, like sizes together, cut where a batch holds enough tokens."""
-    order = np.argsort(work, kind="stable")
-    order = order[work[order] > 0]
-    if batch_size is not None:
-        return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-    filled = np.cumsum(work[order]) // _BATCH_TOKENS
-    return np.split(order, np.flatnonzero(np.diff(filled)) + 1) if len(order) else []
+    known = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older torch
+    if not known:
+        probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
+        return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+    # Intel's with AVX512-FP16 and without AMX, as on some virtual machines, multiply no more bfloat16 than
+    # float32 a cycle, and have to convert beside that.
+    slow = known.get("avx512_fp16", False)
+    return bool(known.get("amx_tile", False) or (known.get("avx512_bf16", False) and not slow))
 
 
 def _shown(batches: list[np.ndarray], days: int, progress: bool | None, what: str) -> Iterator[np.ndarray]:

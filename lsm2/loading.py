@@ -30,7 +30,7 @@ def load_model(
         revision: Branch, tag or commit on the hub; None for the main branch as it was when first loaded.
         device: ``"auto"`` (CUDA where there is one, else the CPU) or a torch device.
         precision: ``"float32"``, so that numbers agree across machines; ``"bfloat16"``; ``"auto"`` for
-            bfloat16 where the hardware has it (AMX, AVX512-BF16, GPU).
+            bfloat16 where the hardware is faster in it (AMX, AMD with AVX512-BF16, GPUs).
         cache_dir: Where downloads are kept; None for the hub's own place (``HF_HOME``, ``HF_HUB_CACHE``).
         local_files_only: Take what is in the cache and never touch the network.
 

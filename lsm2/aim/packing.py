@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
+from itertools import accumulate, groupby
 from typing import Protocol
 
 import torch
@@ -47,6 +48,50 @@ def _attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = Non
         # A tenth faster than on strided heads, copies included; bfloat16 is repacked by the kernel itself.
         query, key, value = query.contiguous(), key.contiguous(), value.contiguous()
     return functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+
+
+def _attend_lengths(
+    query: Tensor, key: Tensor, value: Tensor, queries: tuple[int, ...], keys: tuple[int, ...]
+) -> Tensor:
+    """A GPU's kernels over days of any lengths, end to end: (all tokens, heads, width).
+
+    Flash attention for half precision, the memory-efficient kernel for float32. Days without a key: undefined.
+    """
+    firsts = _firsts(queries, query.device), _firsts(keys, query.device)
+    longest = max(queries), max(keys)
+    if query.dtype == torch.float32:
+        packed = (x[None] for x in (query, key, value))
+        out = torch.ops.aten._efficient_attention_forward(*packed, None, *firsts, *longest, 0.0, 0)[0]
+        return out.squeeze(0)
+    return torch.ops.aten._flash_attention_forward(
+        query, key, value, *firsts, *longest, 0.0, False, False
+    )[0]
+
+
+@lru_cache(maxsize=8)  # each layer of a batch asks for the same
+def _firsts(lengths: tuple[int, ...], device: torch.device) -> Tensor:
+    """(days + 1,) where each day begins, and where the last one ends."""
+    return torch.tensor([0, *accumulate(lengths)], dtype=torch.int32, device=device)
+
+
+@lru_cache(maxsize=8)
+def has_lengths(device: torch.device, dtype: torch.dtype, width: int) -> bool:
+    """Whether torch's private operators for days of any lengths are there and right, found out by trying."""
+    if device.type == "cpu":
+        return False
+    generator, queries, keys = torch.Generator().manual_seed(0), (5, 40), (33, 7)
+    query, key, value = (
+        torch.randn(sum(n), 2, width, generator=generator).to(device, dtype) for n in (queries, keys, keys)
+    )
+    with torch.inference_mode():
+        try:
+            out = _attend_lengths(query, key, value, queries, keys)
+        except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+            return False
+        days = zip(*(x.split(n) for x, n in ((query, queries), (key, keys), (value, keys))), strict=True)
+        plain = torch.cat([_attend(*(x.transpose(0, 1) for x in day)).transpose(0, 1) for day in days])
+    loose = 1e-4 if dtype == torch.float32 else 2e-2
+    return torch.allclose(out.float(), plain.float(), rtol=loose, atol=loose)
 
 
 def _split_heads(x: Tensor, heads: int) -> Tensor:
@@ -125,7 +170,16 @@ class Packed:
         return cls(tuple(queries), tuple(queries if keys is None else keys))
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
-        """Attention inside each day without a mask; neighbouring days of the same size share one call."""
+        """Attention inside each day without a mask; see :class:`Layout`.
+
+        On GPUs all days share one call, elsewhere neighbouring days of the same size.
+        """
+        if not torch.is_grad_enabled() and any(self.queries) and any(self.keys):
+            width = query.shape[-1] // heads
+            if has_lengths(query.device, query.dtype, width):
+                parts = (x.unflatten(-1, (heads, width)) for x in (query, key, value))
+                out = _attend_lengths(*parts, self.queries, self.keys).flatten(1)
+                return out if all(self.keys) else self._without_keys_zero(out)
         out = torch.empty_like(query)
         q_from = k_from = 0
         for (q_len, k_len), run in groupby(zip(self.queries, self.keys, strict=True)):
@@ -143,3 +197,8 @@ class Packed:
             q_from, k_from = q_to, k_to
         out[q_from:] = 0
         return out
+
+    def _without_keys_zero(self, out: Tensor) -> Tensor:
+        answered = torch.tensor([keys > 0 for keys in self.keys], device=out.device)
+        sizes = torch.tensor(self.queries, device=out.device)
+        return torch.where(answered.repeat_interleave(sizes)[:, None], out, 0)

@@ -22,7 +22,7 @@ MODEL_HELP = (
     "openmhc-daily, openmhc-weekly, org/repo[@revision]."
 )
 ModelName = Annotated[str, typer.Option("--model", help=MODEL_HELP)]
-Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto (bfloat16 where hardware has it).")]
+Precision = Annotated[str, typer.Option(help="float32, bfloat16, or auto (bfloat16 where it is faster).")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 Zone = Annotated[
     str | None,
