@@ -1,6 +1,7 @@
 """How near the engine comes to the machine: beside a dense network, and beside the machine's matrix rate.
 
     python benchmarks/engine.py [--out docs/results/engine] [--shares 0 0.25 0.5 0.75] [--repeats 5]
+    python benchmarks/engine.py --device cuda --out docs/results/engine-gpu
 
 Two networks: the shipped one, and one of OpenMHC's size (25 million parameters, 19 channels, random weights:
 the cost does not depend on them). ``embed`` and ``reconstruct``, float32 and bfloat16, model only (arrays of
@@ -8,7 +9,8 @@ days in, arrays out) and end to end from pandas, on random days of which about a
 stretch a channel. Beside them the same weights run densely: all tokens, attention with an expanded additive
 mask, float32. All contenders of a network and share take turns in one process, so that noise hits all; times
 are medians with the least and the most. Operations are counted by formula and hold only what has to be
-computed. The matrix rate is that of the best of several large products, taken in between.
+computed. The matrix rate is that of the best of several large products, taken in between. On a GPU batches
+are larger, of the dense network too.
 
 Then the cost against the number of days (10,000 with ``--many``), and fresh processes. About ten minutes on
 two idle cores; ``--quick`` takes two. Writes OUT.json and OUT.md.
@@ -56,6 +58,7 @@ PRECISIONS = ("float32", "bfloat16")
 TASKS = ("embed", "reconstruct")
 DAYS = {"openmhc-size": {"float32": 2, "bfloat16": 4}, "lsm2-small": {"float32": 16, "bfloat16": 32}}
 PRODUCT = {"float32": 2048, "bfloat16": 4096}
+MORE_ON_GPUS = {"days": 64, "dense": 32, "product": 2}
 
 
 def recording(schema: Schema, days: int, missing: float, seed: int = 0) -> pd.DataFrame:
@@ -140,37 +143,38 @@ class DenseCross:
 
     def __init__(self, network: AIM) -> None:
         self.network = network
+        self.device = network.mask_token.device
 
     def _encode(self, x: np.ndarray) -> tuple[Tensor, Tokens, Tensor, Masked]:
-        values = torch.from_numpy(x)
+        values = torch.from_numpy(x).to(self.device)
         tokens = self.network.tokenise(values, ~torch.isnan(values))
-        every = torch.arange(self.network.config.tokens).expand(len(x), -1)
-        start = torch.zeros(len(x), 1, dtype=torch.long)
+        every = torch.arange(self.network.config.tokens, device=self.device).expand(len(x), -1)
+        start = torch.zeros(len(x), 1, dtype=torch.long, device=self.device)
         inputs = self.network.patch_embed(tokens.inputs) + self.network.encoder_positions(every, start)
-        layout = Masked(torch.zeros(tokens.share.shape).masked_fill(~tokens.visible, -torch.inf))
+        layout = Masked(torch.zeros_like(tokens.share).masked_fill(~tokens.visible, -torch.inf))
         return self.network.encoder(inputs, layout), tokens, every, layout
 
     @torch.inference_mode()
     def embed(self, x: np.ndarray) -> np.ndarray:
         output, tokens, every, _ = self._encode(x)
         if self.network.summary is not None:
-            output = self.network.summary(output, tokens.inputs, every, torch.zeros(len(x), 1).long())
+            output = self.network.summary(output, tokens.inputs, every, torch.zeros_like(every[:, :1]))
         weight = self.network.weights(tokens) * tokens.visible
-        return ((output * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)).numpy()
+        return ((output * weight[..., None]).sum(1) / weight.sum(1, keepdim=True)).cpu().numpy()
 
     @torch.inference_mode()
     def impute(self, x: np.ndarray, target: np.ndarray) -> np.ndarray:
         network = self.network
         output, _, every, layout = self._encode(x)
-        values = torch.from_numpy(x)
-        day = torch.arange(len(x)).repeat_interleave(every.shape[1])
-        token, start = every.flatten(), torch.zeros(len(day), dtype=torch.long)
+        values = torch.from_numpy(x).to(self.device)
+        day = torch.arange(len(x), device=self.device).repeat_interleave(every.shape[1])
+        token, start = every.flatten(), torch.zeros_like(day)
         context = network._context(values, ~torch.isnan(values), None)
         queries = network._queries(day, token, start, context).unflatten(0, every.shape)
         keys = network.encoder_to_decoder(output) + network.decoder_positions(every, start[:1, None])
         answer = network.decoder(queries, layout, keys).flatten(0, 1)
         mean = network._read(answer, day, token, context).mean
-        return np.where(target, mean.reshape(x.shape).numpy(), x)
+        return np.where(target, mean.reshape(x.shape).cpu().numpy(), x)
 
 
 # ---------------------------------------------------------------------- measuring
@@ -191,11 +195,19 @@ def take_turns(works: dict[Any, Callable[[], Any]], repeats: int) -> dict[Any, l
     return seconds
 
 
-def product(precision: str) -> Callable[[], Any]:
-    size, kind = PRODUCT[precision], getattr(torch, precision)
-    a, b = (torch.randn(size, size).to(kind) for _ in range(2))
+def product(precision: str, device: torch.device) -> tuple[Callable[[], Any], float]:
+    """A large matrix product, and its operations."""
+    on_gpu, kind = device.type == "cuda", getattr(torch, precision)
+    size = PRODUCT[precision] * (MORE_ON_GPUS["product"] if on_gpu else 1)
+    a, b = (torch.randn(size, size).to(device, kind) for _ in range(2))
     out = torch.empty_like(a)
-    return lambda: torch.mm(a, b, out=out)
+
+    def work() -> None:
+        torch.mm(a, b, out=out)
+        if on_gpu:
+            torch.cuda.synchronize(device)
+
+    return work, 2.0 * size**3
 
 
 @torch.no_grad()
@@ -208,13 +220,16 @@ def compare(
     answers: dict[str, np.ndarray] = {}
     quiet: dict[str, Any] = {"batch_size": None, "progress": False}
     whole_way: dict[str, Any] = {"keep_zeros": True, "progress": False}
-    days = {precision: DAYS[name][precision] for precision in models}
     first = next(iter(models.values()))
+    device = first._engine.device
+    more = MORE_ON_GPUS if device.type == "cuda" else {"days": 1, "dense": 1}
+    days = {precision: DAYS[name][precision] * more["days"] for precision in models}
     whole = recording(first.schema, max(days.values()), missing)
-    one = make_windows(read_days(whole.iloc[:1440], first.schema, keep_zeros=True), 1).values
-    gaps = np.isnan(one)
-    works["embed", "dense"] = lambda: dense.embed(one)
-    works["reconstruct", "dense"] = lambda: dense.impute(one, gaps)
+    few = make_windows(read_days(whole.iloc[: 1440 * more["dense"]], first.schema, keep_zeros=True), 1).values
+    gaps = np.isnan(few)
+    works["embed", "dense"] = lambda: dense.embed(few)
+    works["reconstruct", "dense"] = lambda: dense.impute(few, gaps)
+    products = {precision: product(precision, device) for precision in models}
     for precision, model in models.items():
         frame = whole.iloc[: 1440 * days[precision]]
         windows = make_windows(read_days(frame, model.schema, keep_zeros=True), 1)
@@ -225,27 +240,28 @@ def compare(
             w, t, "mean", **quiet
         )
         works["reconstruct", precision, "frame"] = lambda m=model, f=frame: m.reconstruct(f, **whole_way)
-        works["product", precision] = product(precision)
-        answers[precision] = engine.embed(one, np.ones(1, bool), **quiet)
+        works["product", precision] = products[precision][0]
+        answers[precision] = engine.embed(few, np.ones(len(few), bool), **quiet)
         counted["embed", precision] = operations(engine.network, engine.token_counts(~wanted), None)
         counted["reconstruct", precision] = _counted_calls(works["reconstruct", precision, "model"])
     seconds = take_turns(works, repeats)
-    truth = dense.embed(one)
+    truth = dense.embed(few)
     rows = []
     for task in TASKS if missing else TASKS[:1]:  # nothing is missing, nothing is asked for
-        reference = statistics.median(seconds[task, "dense"])
+        densely = [s / more["dense"] for s in seconds[task, "dense"]]
+        reference = statistics.median(densely)
         for precision in models:
             model_only = [s / days[precision] for s in seconds[task, precision, "model"]]
             end_to_end = [s / days[precision] for s in seconds[task, precision, "frame"]]
             median, count = statistics.median(model_only), counted[task, precision] / days[precision]
-            rate = 2 * PRODUCT[precision] ** 3 / min(seconds["product", precision])
+            rate = products[precision][1] / min(seconds["product", precision])
             row: dict[str, Any] = {
                 "model": name,
                 "missing": missing,
                 "task": task,
                 "precision": precision,
                 "days": days[precision],
-                "dense_ms": _ms(seconds[task, "dense"]),
+                "dense_ms": _ms(densely),
                 "model_ms": _ms(model_only),
                 "frame_ms": _ms(end_to_end),
                 "times_dense": reference / median if count else None,
@@ -328,13 +344,14 @@ def fresh(repeats: int) -> list[dict[str, Any]]:
 
 
 def markdown(result: dict[str, Any]) -> str:
+    dense = "a day" if result["dense_days"] == 1 else f"{result['dense_days']} days"
     lines = [
         "# How near the engine comes to the machine",
         "",
         f"`python benchmarks/engine.py`, {result['machine']}, torch {result['torch']}, {result['date']}. "
         f"Medians of {result['repeats']} turns (least - most), {result['clock']}, milliseconds a day of all "
-        "channels. Dense: all tokens, additive mask, float32, a day a call. Share: operations that have to "
-        "be done, over the time and the rate of a large matrix product at that precision in the same run.",
+        f"channels. Dense: all tokens, additive mask, float32, {dense} a call. Share: operations that have "
+        "to be done, over the time and the rate of a large matrix product at that precision in the same run.",
     ]
     for name in dict.fromkeys(row["model"] for row in result["rows"]):
         head = (
@@ -377,6 +394,7 @@ def main() -> None:
     parser.add_argument("--shares", nargs="+", type=float, default=[0.0, 0.25, 0.5, 0.75])
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=list(PRECISIONS))
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--days", nargs="*", type=int, default=[1, 10, 100, 1000], help="cost against days")
     parser.add_argument("--many", action="store_true", help="10,000 days too")
@@ -391,11 +409,12 @@ def main() -> None:
     warnings.simplefilter("ignore", UserWarning)
     rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as place:
-        full: Dense = write_release(Path(place), **FULL)
+        full: Dense = write_release(Path(place), **FULL).to(args.device)
         for name in args.models:
             source = place if name == "openmhc-size" else name
             models = {
-                precision: lsm2.load_model(source, precision=precision) for precision in args.precisions
+                precision: lsm2.load_model(source, precision=precision, device=args.device)
+                for precision in args.precisions
             }
             first = next(iter(models.values()))
             dense: Any = full if name == "openmhc-size" else DenseCross(first.network)
@@ -403,12 +422,14 @@ def main() -> None:
                 rows += (found := compare(name, models, dense, missing, args.repeats))
                 print(json.dumps(found), flush=True)
     counts = args.days + [10_000] * args.many
-    small = lsm2.load_model("lsm2-small", precision=args.precisions[-1])
+    small = lsm2.load_model("lsm2-small", precision=args.precisions[-1], device=args.device)
+    on_gpu = small._engine.device.type == "cuda"
     amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)()
     result = {
         "date": date.today().isoformat(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores{' with AMX' if amx else ''}, "
-        f"{args.threads} threads",
+        f"{args.threads} threads" + (f", {torch.cuda.get_device_name(args.device)}" if on_gpu else ""),
+        "dense_days": MORE_ON_GPUS["dense"] if on_gpu else 1,
         "torch": torch.__version__,
         "repeats": args.repeats,
         "clock": "processor time" if args.cpu_time else "wall time",

@@ -238,7 +238,7 @@ def _faster_in_bfloat16(device: torch.device) -> bool:
         return torch.cuda.is_bf16_supported()
     if device.type != "cpu":
         return False
-    known = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older torch
+    known: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()  # absent from older torch
     if not known:
         probes = ("_is_amx_tile_supported", "_is_avx512_bf16_supported")
         return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)

@@ -124,17 +124,19 @@ class Dense(nn.Module):
         z = x.astype(np.float32).copy()
         for channel in range(CONTINUOUS):
             z[:, channel] = (z[:, channel] - MEANS[channel]) / (STDS[channel] + EPSILON)
-        signal = torch.from_numpy(np.nan_to_num(z, nan=0.0))
-        missing = torch.from_numpy(self.missing(x))
+        device = self.mask_token.device
+        signal = torch.from_numpy(np.nan_to_num(z, nan=0.0)).to(device)
+        missing = torch.from_numpy(self.missing(x)).to(device)
         tokens = self.patch_embed.proj(signal.reshape(-1, 1, signal.shape[-1]))  # (windows * 19, dim, slots)
-        tokens = tokens.transpose(1, 2).reshape(len(x), CHANNELS * self.slots, -1) + self.encoder_table
-        bias = torch.zeros(missing.shape).masked_fill(missing, float("-inf"))
+        tokens = tokens.transpose(1, 2).reshape(len(x), CHANNELS * self.slots, -1)
+        tokens = tokens + self.encoder_table.to(device)
+        bias = torch.zeros(missing.shape, device=device).masked_fill(missing, float("-inf"))
         return self.encoder(tokens, bias), missing
 
     @torch.no_grad()
     def embed(self, x: np.ndarray) -> np.ndarray:
         encoded, missing = self._encode(x)
-        return np.stack([e[~m].mean(0).numpy() for e, m in zip(encoded, missing, strict=True)])
+        return np.stack([e[~m].mean(0).cpu().numpy() for e, m in zip(encoded, missing, strict=True)])
 
     @torch.no_grad()
     def impute(self, x: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -142,11 +144,11 @@ class Dense(nn.Module):
         seen = np.where(target, np.nan, x)
         encoded, missing = self._encode(seen)
         tokens = torch.where(missing[..., None], self.mask_token, self.encoder_to_decoder(encoded))
-        out = self.decoder_pred(self.decoder(tokens + self.decoder_table))
+        out = self.decoder_pred(self.decoder(tokens + self.decoder_table.to(tokens.device)))
         out = out.reshape(len(x), CHANNELS, -1)
         if self.hyper["use_hybrid_loss"]:
             out[:, CONTINUOUS:] = torch.sigmoid(out[:, CONTINUOUS:])
-        answer = out.numpy()
+        answer = out.cpu().numpy()
         for channel in range(CONTINUOUS):
             answer[:, channel] = answer[:, channel] * (STDS[channel] + EPSILON) + MEANS[channel]
         return np.where(target, answer, x).astype(np.float32)

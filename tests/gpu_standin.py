@@ -1,4 +1,4 @@
-"""A stand-in for a GPU, on machines without one: tensors that say they are on ``cuda:0``, computed on the CPU.
+"""A stand-in for a GPU where there is none: tensors that say they are on ``cuda:0``, computed on the CPU.
 
 It refuses what CUDA refuses (operations between tensors of both places, NumPy on what is away, lengths of the
 wrong kind), and answers for the kernels of attention over days of any lengths, with NaN wherever those leave
@@ -152,9 +152,7 @@ def _attention(name: str, query: Tensor, key: Tensor, value: Tensor, *rest: Any)
 
 @contextmanager
 def gpu(without: tuple[str, ...] = ()) -> Iterator[list[str]]:
-    """``cuda`` is a device in here, for inference; ``without`` kernels named. Yields the attention kernels that
-    were asked for.
-    """
+    """``cuda`` is a device in here, for inference, without the kernels named; yields those asked for."""
     plain: Callable[..., Tensor] = torch.tensor
     asked: list[str] = []
 

@@ -55,7 +55,7 @@ def _attend_lengths(
 ) -> Tensor:
     """A GPU's kernels over days of any lengths, end to end: (all tokens, heads, width).
 
-    Flash attention for half precision, the memory-efficient kernel for float32. Days without a key: undefined.
+    Flash attention for half precision, the memory-efficient kernel for float32. Undefined without keys.
     """
     firsts = _firsts(queries, query.device), _firsts(keys, query.device)
     longest = max(queries), max(keys)
@@ -63,9 +63,7 @@ def _attend_lengths(
         packed = (x[None] for x in (query, key, value))
         out = torch.ops.aten._efficient_attention_forward(*packed, None, *firsts, *longest, 0.0, 0)[0]
         return out.squeeze(0)
-    return torch.ops.aten._flash_attention_forward(
-        query, key, value, *firsts, *longest, 0.0, False, False
-    )[0]
+    return torch.ops.aten._flash_attention_forward(query, key, value, *firsts, *longest, 0.0, False, False)[0]
 
 
 @lru_cache(maxsize=8)  # each layer of a batch asks for the same
@@ -177,8 +175,8 @@ class Packed:
         if not torch.is_grad_enabled() and any(self.queries) and any(self.keys):
             width = query.shape[-1] // heads
             if has_lengths(query.device, query.dtype, width):
-                parts = (x.unflatten(-1, (heads, width)) for x in (query, key, value))
-                out = _attend_lengths(*parts, self.queries, self.keys).flatten(1)
+                q, k, v = (x.unflatten(-1, (heads, width)) for x in (query, key, value))
+                out = _attend_lengths(q, k, v, self.queries, self.keys).flatten(1)
                 return out if all(self.keys) else self._without_keys_zero(out)
         out = torch.empty_like(query)
         q_from = k_from = 0
