@@ -126,3 +126,19 @@ def test_matrix_products_come_in_few_sizes(monkeypatch: pytest.MonkeyPatch) -> N
     engine.embed(values, np.ones(40, bool), **options)
     engine.reconstruct(values, np.isnan(values), points=["mean"], **options)
     assert sizes <= {len(rounded(torch.empty(count, 1))) for count in range(1, 2000)}
+
+
+@pytest.mark.parametrize(
+    ("known", "precision"),
+    [
+        ({"amx_tile": True, "avx512_bf16": True, "avx512_fp16": True}, "bfloat16"),
+        ({"avx512_bf16": True, "avx512_fp16": True}, "float32"),  # Intel's, AMX hidden by a virtual machine
+        ({"avx512_bf16": True, "avx512_fp16": False}, "bfloat16"),  # AMD's
+        ({"avx2": True}, "float32"),
+    ],
+)
+def test_auto_takes_bfloat16_where_it_is_faster(
+    known: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: known, raising=False)
+    assert make_engine(tiny_network(), "cpu", "auto").precision == precision
