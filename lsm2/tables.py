@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
@@ -16,6 +16,7 @@ from lsm2.files import replacing
 
 PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz")
+Offsets = Literal["one clock", "utc", "refuse"]
 # pandas >= 2.1 restores `frame.attrs` from this key of the file's metadata.
 _ATTRS = b"PANDAS_ATTRS"
 
@@ -75,15 +76,25 @@ def read_table(
     return parse_times(frame, timestamp, where=str(path))
 
 
-def parse_times(frame: pd.DataFrame, timestamp: str, *, where: str) -> pd.DataFrame:
+def parse_times(
+    frame: pd.DataFrame, timestamp: str, *, where: str, offsets: Offsets = "one clock"
+) -> pd.DataFrame:
     """Return a frame whose column of times, where it is text in ISO form, holds timestamps.
 
+    Args:
+        frame: A recording.
+        timestamp: The column of times.
+        where: What messages begin with.
+        offsets: Of times that have one: ``"one clock"`` keeps an offset that all share, and takes UTC where
+            they differ, which is for whole recordings; ``"utc"``; or ``"refuse"``.
+
     Raises:
-        ValueError: A time cannot be read; the message begins with ``where``.
+        ValueError: A time cannot be read, or has an offset that is refused.
     """
     for column in _named(frame.columns, timestamp):
         if pd.api.types.is_string_dtype(frame[column]):
-            frame[column] = _parse_times(frame[column], where=f"{where}, column {column!r}")
+            times = _parse_times(frame[column], offsets, where=f"{where}, column {column!r}")
+            frame = frame.assign(**{column: times})
     return frame
 
 
@@ -120,9 +131,17 @@ def _named(columns: pd.Index, name: str) -> list[str]:
     return [column for column in columns if plain_name(column) == plain_name(name)]
 
 
-def _parse_times(text: pd.Series, *, where: str) -> pd.Series:
+def _parse_times(text: pd.Series, offsets: Offsets, *, where: str) -> pd.Series:
+    found = text.astype(str).str.extract(r":\d{2}(?:\.\d+)? ?([+-]\d{2}:?\d{2}|Z)$", expand=False)
+    have = found.notna().to_numpy()
+    if offsets == "refuse" and have.any():
+        row = int(have.argmax())
+        raise ValueError(
+            f"{where}, row {row}: {text.iloc[row]!r} is text with an offset from UTC, and files read in "
+            "parts do not tell whose wall clock cuts the days; say it with tz='Europe/Berlin' or the like"
+        )
     # Offsets that change with summer time leave one absolute clock: UTC.
-    utc = text.astype(str).str.extract(r":\d{2}(?:\.\d+)? ?([+-]\d{2}:?\d{2}|Z)$", expand=False).nunique() > 1
+    utc = bool(found.nunique() > 1 or (offsets == "utc" and (have.any() or len(text) == 0)))
     try:
         parsed: pd.Series = pd.to_datetime(text, utc=utc, format="ISO8601")
     except (ValueError, OverflowError) as error:

@@ -28,6 +28,7 @@ from lsm2.scale import (
     reconstruct_dataset,
 )
 from lsm2.scale.compute import warn_once
+from lsm2.scale.job import PARTITIONS, plan_files
 from lsm2.scale.plan import find_files, make_plan
 from tests.conftest import tiny_model
 
@@ -224,6 +225,155 @@ def test_files_that_cannot_be_read_in_parts(tmp_path: Path, recording: pd.DataFr
         ValueError, match=r"participants are int64 in .*a\.parquet and string in .*b\.parquet"
     ):
         lsm2.embed(tmp_path)
+
+
+def test_what_programs_leave_beside_the_data_is_not_read(tmp_path: Path, recording: pd.DataFrame) -> None:
+    for folder in ("", ".out.parquet.parts", "_delta_log", "site=1"):
+        (tmp_path / "in" / folder).mkdir(exist_ok=True, parents=True)
+    recording.to_parquet(tmp_path / "in" / "site=1" / "a.parquet")
+    for stray in (".out.parquet.parts/part-000000.parquet", "_delta_log/1.checkpoint.parquet", "_a.parquet"):
+        pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "in" / stray)
+    assert [path.name for path in find_files(tmp_path / "in")] == ["a.parquet"]
+    for run in (
+        lambda: lsm2.embed(tmp_path / "in", output=tmp_path / "in" / "out.parquet", model=tiny_model()),
+        lambda: embed_dataset(tmp_path / "in", tmp_path / "in" / "out", model=tiny_model()),
+    ):
+        with pytest.raises(ValueError, match="choose a place outside it"):
+            run()
+
+
+def test_columns_of_several_types_go_together_where_they_can(tmp_path: Path, recording: pd.DataFrame) -> None:
+    model, files = tiny_model(), {}
+    for number, (note, asleep) in enumerate([("tired", bool), (7, "int8"), (0.5, "float64")], start=1):
+        one = recording.loc[[f"simulated-{number}"]].copy()
+        one["sleep_asleep"] = one["sleep_asleep"].fillna(0).astype(asleep)
+        files[number] = one
+        one.assign(note=note).to_parquet(tmp_path / f"{number}.parquet")
+    pd.DataFrame({"participant_id": [None], "timestamp": [None]}).iloc[:0].to_parquet(tmp_path / "0.parquet")
+    expected = model.embed(pd.concat(one.astype({"sleep_asleep": float}) for one in files.values()))
+    with pytest.warns(UserWarning, match="no channel of this model, ignored: 'note'"):
+        found = lsm2.embed(tmp_path, model=model)
+    pd.testing.assert_frame_equal(found, expected, atol=1e-5, check_index_type=False)
+    files[2].assign(steps=pd.Timestamp("2024-01-01")).to_parquet(tmp_path / "2.parquet")
+    with pytest.raises(
+        ValueError, match=r"column 'steps' is .* in .*1\.parquet and timestamp.* in .*2\.parquet"
+    ):
+        lsm2.embed(tmp_path, model=model)
+    table = pa.Table.from_pandas(files[1].reset_index())
+    pq.write_table(table.append_column("steps", table["steps"]), tmp_path / "2.parquet")
+    with pytest.raises(ValueError, match=r"2\.parquet: has several columns 'steps'"):
+        lsm2.embed(tmp_path, model=model)
+
+
+def test_files_may_be_of_several_zones_where_one_is_named(tmp_path: Path, recording: pd.DataFrame) -> None:
+    two = []
+    for name, zone in (("simulated-1", "Europe/Berlin"), ("simulated-2", "America/New_York")):
+        two.append(recording.loc[[name]].tz_localize(zone, level=1))
+        two[-1].to_parquet(tmp_path / f"{name}.parquet")
+    with pytest.raises(ValueError, match=r"Europe/Berlin.* and .*America/New_York.*; .* with tz="):
+        lsm2.embed(tmp_path, model=tiny_model())
+    zones = {"simulated-1": "Europe/Berlin", "simulated-2": "America/New_York"}
+    found = lsm2.embed(tmp_path, model=tiny_model(), tz=zones)
+    expected = tiny_model().embed(recording.loc[list(zones)])
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_times_as_text_are_read_person_by_person(
+    tmp_path: Path, recording: pd.DataFrame, checkpoint: Path
+) -> None:
+    model, path = lsm2.load_model(checkpoint), tmp_path / "in.parquet"
+    table = recording.reset_index()
+    times = table["timestamp"]
+    table["timestamp"] = times.dt.strftime("%Y-%m-%dT%H:%M")
+    table.loc[int(np.flatnonzero(table["participant_id"] == "simulated-4")[7]), "timestamp"] = "not a time"
+    table.to_parquet(path)
+    with pytest.raises(PartitionError, match=r"'simulated-4': .*row 7: 'not a time' is not a time") as caught:
+        embed_dataset(path, tmp_path / "out", model=checkpoint)
+    assert list(caught.value.errors) == ["simulated-4"]
+    expected = model.embed(recording.drop("simulated-4"))
+    found = pd.read_parquet(tmp_path / "out")
+    pd.testing.assert_frame_equal(found, expected, atol=1e-5, check_index_type=False)
+    offset = np.where(table["participant_id"] == "simulated-2", "+01:00", "-05:00")
+    table["timestamp"] = times.dt.strftime("%Y-%m-%dT%H:%M:%S") + offset
+    table.to_parquet(path)
+    with pytest.raises(ValueError, match=r"row 0: '2024.*-05:00' is text with an offset .*tz="):
+        lsm2.embed(path, model=model)
+    aware = table.assign(timestamp=pd.to_datetime(table["timestamp"], utc=True))
+    pd.testing.assert_frame_equal(
+        lsm2.embed(path, model=model, tz="America/New_York"),
+        model.embed(aware, tz="America/New_York"),
+        atol=1e-5,
+        check_index_type=False,
+    )
+
+
+def test_people_are_the_first_level_of_an_index_whatever_its_name(
+    tmp_path: Path, recording: pd.DataFrame
+) -> None:
+    for names in (("user", "time"), (None, None)):
+        recording.rename_axis(index=names).to_parquet(tmp_path / "a.parquet")
+        rows = lsm2.embed(tmp_path / "a.parquet", model=tiny_model(), output=tmp_path / "out.parquet")
+        assert rows["rows"].to_dict() == {f"simulated-{i}": DAYS for i in range(1, PEOPLE + 1)}
+
+
+def test_parts_are_as_large_as_what_becomes_of_them(tmp_path: Path, recording: pd.DataFrame) -> None:
+    hourly = recording[recording.index.get_level_values(1).minute == 0]  # type: ignore[attr-defined]
+    hourly.to_parquet(tmp_path / "hourly.parquet")
+    assert len(parts_of(tmp_path / "hourly.parquet", 2 * DAYS)) == PEOPLE / 2  # as of every minute
+    recording.to_parquet(tmp_path / "cohort.parquet")
+    plan = plan_files([tmp_path / "cohort.parquet"], {"n_samples": 3}, 3 * DAYS)
+    assert len(plan.parts) == PEOPLE
+
+
+def test_joined_tables_of_many_days_go_without_shares(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
+    monkeypatch.setattr("lsm2.scale.compute._MOST_SHARES", PEOPLE * DAYS - 1)
+    model = tiny_model()
+    lsm2.embed(cohort, model=model, output=tmp_path / "out.parquet")
+    for table in (pd.read_parquet(tmp_path / "out.parquet"), lsm2.embed(cohort, model=model)):
+        assert table.attrs["checkpoint"] == model.hash and "observed" not in table.attrs
+
+
+def test_parts_stay_where_the_joined_file_is_not_whole(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = pq.ParquetWriter.write_table
+
+    def one_less(self: pq.ParquetWriter, table: pa.Table, **options: int) -> None:
+        write(self, table if options else table[:-1], **options)  # parts come with options
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", one_less)
+    with pytest.raises(
+        OSError, match=f"holds {PEOPLE * DAYS - 1} of {PEOPLE * DAYS} rows; the parts are left"
+    ):
+        lsm2.embed(cohort, model=tiny_model(), output=tmp_path / "out.parquet")
+    assert not (tmp_path / "out.parquet").exists()
+    monkeypatch.undo()
+    assert len(lsm2.embed(cohort, model=tiny_model(), output=tmp_path / "out.parquet")) == PEOPLE
+    assert not (tmp_path / ".out.parquet.parts").exists()
+
+
+def test_a_removal_that_is_cut_off_leaves_what_says_whose_it_is(
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lsm2.scale.run.PART_DAYS", 4)
+    unlink = Path.unlink
+
+    def cut_off(path: Path, **options: bool) -> None:
+        unlink(path, **options)
+        if path.name == "part-000001.parquet":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        lsm2.embed(cohort, model=tiny_model(), output=tmp_path / "out.parquet")
+    monkeypatch.setattr(Path, "unlink", unlink)
+    assert (tmp_path / ".out.parquet.parts" / "_lsm2.json").is_file()
+    assert len(pd.read_parquet(tmp_path / "out.parquet")) == PEOPLE * DAYS
+    lsm2.embed(cohort, model=tiny_model(), output=tmp_path / "out.parquet")
+    assert not (tmp_path / ".out.parquet.parts").exists()
 
 
 def test_bad_options_fail_at_once_and_leave_nothing(cohort: Path) -> None:
@@ -467,13 +617,40 @@ def test_a_worker_that_always_dies_is_reported() -> None:
     answers = spread([_die_of_three] * 2, range(5), lambda item, error: f"{item}: {error}")
     found = list(answers)
     assert [found[i] for i in (0, 1, 2, 4)] == ["0", "1", "2", "4"]
-    assert found[3].startswith("3: its worker process died 3 times")
+    assert found[3].startswith("3: its worker process died 4 times")
 
 
 def _die_of_three(item: int) -> str:
     if item == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     return str(item)
+
+
+class Deadly(EmbedPartition):
+    """Kills its process at one participant, as one who needs too much memory does."""
+
+    def table(self, frame: pd.DataFrame) -> pd.DataFrame:
+        if "simulated-2" in frame.index.get_level_values(0):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().table(frame)
+
+
+@pytest.mark.slow
+def test_a_participant_who_kills_its_worker_is_named_and_the_others_are_finished(
+    cohort: Path, recording: pd.DataFrame, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PARTITIONS, "embed", Deadly)
+    out = cohort.with_name("out")
+    with pytest.raises(
+        PartitionError, match=r"'simulated-2': its worker process died 2 times .*participant"
+    ) as e:
+        embed_dataset(cohort, out, model=checkpoint, part_days=8, workers=2)
+    assert list(e.value.errors) == ["simulated-2"]
+    expected = lsm2.load_model(checkpoint).embed(recording.drop("simulated-2"))
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, atol=1e-5, check_index_type=False)
+    assert not list(out.glob(".part-*"))
+    monkeypatch.undo()
+    assert embed_dataset(cohort, out, model=checkpoint, part_days=8)["rows"].tolist() == [DAYS] * PEOPLE
 
 
 def test_a_finished_folder_is_left_as_it_is(cohort: Path, checkpoint: Path) -> None:

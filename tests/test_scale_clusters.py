@@ -17,8 +17,9 @@ import pandas as pd
 import pytest
 
 import lsm2
-from lsm2.scale import EmbedPartition, PartitionError, embed_dataset
-from tests.test_scale import made_by, poisoned
+from lsm2.scale import EmbedPartition, PartitionError, embed_dataset, reconstruct_dataset
+from lsm2.scale.job import PARTITIONS
+from tests.test_scale import Deadly, made_by, poisoned
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::FutureWarning")]
 WORKERS = 2
@@ -97,6 +98,35 @@ def test_a_poisoned_participant_is_named(engine: str, recording: pd.DataFrame, t
     assert pd.read_csv(out / "_errors.csv")["participant_id"].tolist() == ["simulated-2"]
     expected = lsm2.embed(some.drop("simulated-2").reset_index())
     pd.testing.assert_frame_equal(pd.read_parquet(out), expected, atol=1e-5, check_index_type=False)
+
+
+def test_a_participant_who_kills_its_worker_is_named(
+    engine: str, recording: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PARTITIONS, "embed", Deadly)
+    some = recording.loc[[f"simulated-{i}" for i in range(1, 5)]]
+    some.to_parquet(tmp_path / "cohort.parquet")
+    out = tmp_path / "out"
+    with pytest.raises(PartitionError, match=r"'simulated-2': its worker process died 2 times"):
+        embed_dataset(tmp_path / "cohort.parquet", out, engine=engine, part_days=4)  # type: ignore[arg-type]
+    expected = lsm2.embed(some.drop("simulated-2"))
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, atol=1e-5, check_index_type=False)
+
+
+def test_reconstruct_on_a_cluster_too(engine: str, recording: pd.DataFrame, tmp_path: Path) -> None:
+    some = recording.loc[["simulated-1", "simulated-2"]]
+    some.to_parquet(tmp_path / "cohort.parquet")
+    reconstruct_dataset(tmp_path / "cohort.parquet", tmp_path / "out", engine=engine, part_days=2)  # type: ignore[arg-type]
+    found = pd.read_parquet(tmp_path / "out")
+    pd.testing.assert_frame_equal(found, lsm2.reconstruct(some), atol=1e-3, check_index_type=False)
+
+
+def test_a_gpu_that_is_not_there_is_missed_at_once(
+    engine: str, recording: pd.DataFrame, tmp_path: Path
+) -> None:
+    recording.loc[["simulated-1"]].to_parquet(tmp_path / "cohort.parquet")
+    with pytest.raises(ValueError, match=r"gpu=True, but the .* no GPU"):
+        embed_dataset(tmp_path / "cohort.parquet", tmp_path / "out", engine=engine, gpu=True)  # type: ignore[arg-type]
 
 
 def test_the_callable_goes_into_a_pipeline_of_ones_own(engine: str, recording: pd.DataFrame) -> None:

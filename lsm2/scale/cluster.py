@@ -35,10 +35,23 @@ def run_on_ray(
         import ray.data
     except ImportError as error:
         raise ImportError("engine='ray' needs Ray Data: pip install 'lsm2[ray]'") from error
-    if not ray.is_initialized():
+    ours = not ray.is_initialized()
+    if ours:
         ray.init(num_cpus=None if os.environ.get("RAY_ADDRESS") else workers)
-    free = ray.cluster_resources().get("GPU" if gpu else "CPU", 1)
-    count = min(workers or int(free), len(parts))
+    try:
+        yield from _on_ray(ray, work, parts, workers, gpu)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _on_ray(
+    ray: Any, work: Work, parts: list[Part], workers: int | None, gpu: bool
+) -> Generator[None, None, None]:
+    free = int(ray.cluster_resources().get("GPU" if gpu else "CPU", 0))
+    if gpu and not free:
+        raise ValueError("gpu=True, but the Ray cluster has no GPU; leave it out to use CPUs")
+    count = min(workers or max(free, 1), len(parts))
     items = ray.data.from_items(
         [{"part": pickle.dumps(part)} for part in parts], override_num_blocks=len(parts)
     )
@@ -82,14 +95,24 @@ def run_on_spark(
     except ImportError as error:
         raise ImportError("engine='spark' needs PySpark and Java: pip install 'lsm2[spark]'") from error
     spark = SparkSession.getActiveSession()
+    ours = spark is None
     if spark is None:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # A local session gives up at the first failure unless it is told how many it may have.
         spark = SparkSession.builder.master(f"local[{workers or '*'},4]").appName("lsm2").getOrCreate()
-    items = spark.createDataFrame([(bytearray(pickle.dumps(part)),) for part in parts], "part binary")
-    done = items.repartition(len(parts)).mapInPandas(_SparkWorker(work, gpu), "part long")
-    for _ in done.collect():
-        yield
+    try:
+        if gpu and not spark.sparkContext.getConf().get("spark.task.resource.gpu.amount"):
+            raise ValueError(
+                "gpu=True, but the Spark session gives tasks no GPU; configure "
+                "spark.task.resource.gpu.amount, or leave gpu= out to use CPUs"
+            )
+        items = spark.createDataFrame([(bytearray(pickle.dumps(part)),) for part in parts], "part binary")
+        done = items.repartition(len(parts)).mapInPandas(_SparkWorker(work, gpu), "part long")
+        for _ in done.collect():
+            yield
+    finally:
+        if ours:
+            spark.stop()
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,10 @@ from lsm2.scale.partition import Partition
 from lsm2.wording import counted
 
 SAMPLE = "sample"
+_MOST_SHARES = 100_000
+"""Joined tables of more days go without ``.attrs["observed"]``: pandas copies it at every step, and parquet
+files whose metadata hold millions of numbers cannot be opened.
+"""
 
 
 class PartitionError(ValueError):
@@ -92,21 +96,59 @@ def _day_counts(codes: np.ndarray, times: pd.Index, people: int) -> np.ndarray:
     return np.maximum(rows, np.bincount(pairs["person"], minlength=people))
 
 
-def compute(partition: Partition, frame: pd.DataFrame, most_days: float) -> Outcome:
-    """Answer a frame of whole participants, so many days at once; who fails is found by trying each alone."""
+def _as_it_is(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame
+
+
+def compute(
+    partition: Partition,
+    frame: pd.DataFrame,
+    most_days: float,
+    read: Callable[[pd.DataFrame], pd.DataFrame] = _as_it_is,
+) -> Outcome:
+    """Answer a frame of whole participants; who fails is found by trying each alone.
+
+    Args:
+        partition: What to answer.
+        frame: A recording.
+        most_days: About so many at once.
+        read: Makes a recording of a part of the frame.
+    """
     outcome = Outcome()
     for people, piece in divide(frame, partition.options, most_days):
         try:
-            outcome.tables.append(heard_table(partition, piece, outcome.warnings))
+            outcome.tables.append(heard_table(partition, read(piece), outcome.warnings))
         except Exception as error:
             if len(people) == 1:
                 outcome.errors[people[0]] = _said(error)
                 continue
-            for (one,), alone in divide(piece, partition.options, 0):
-                try:
-                    outcome.tables.append(heard_table(partition, alone, outcome.warnings))
-                except Exception as own:
-                    outcome.errors[one] = _said(own)
+            alone = compute_singly(partition, piece, read)
+            outcome.tables += alone.tables
+            outcome.errors |= alone.errors
+            outcome.warnings += alone.warnings
+    return outcome
+
+
+def compute_singly(
+    partition: Partition,
+    frame: pd.DataFrame,
+    read: Callable[[pd.DataFrame], pd.DataFrame],
+    begin: Callable[[int], None] = lambda _: None,
+) -> Outcome:
+    """Answer a frame of whole participants one by one.
+
+    Args:
+        partition, frame, read: As for :func:`compute`.
+        begin: Called with the position of each participant before it is computed; raises where it is not to
+            be.
+    """
+    outcome = Outcome()
+    for number, ((one,), alone) in enumerate(divide(frame, partition.options, 0)):
+        try:
+            begin(number)
+            outcome.tables.append(heard_table(partition, read(alone), outcome.warnings))
+        except Exception as error:
+            outcome.errors[one] = _said(error)
     return outcome
 
 
@@ -142,7 +184,9 @@ def join_attrs(parts: Iterable[Mapping[Any, Any]]) -> dict[Any, Any]:
     every = list(parts)
     result = dict(every[0]) if every else {}
     if "observed" in result:
-        result["observed"] = [share for attrs in every for share in attrs["observed"]]
+        result["observed"] = [share for attrs in every for share in attrs.get("observed", ())]
+        if len(result["observed"]) > _MOST_SHARES or any("observed" not in attrs for attrs in every):
+            del result["observed"]
     if "predicted" in result:
         result["predicted"] = [
             name for name in result["predicted"] if all(name in attrs["predicted"] for attrs in every)

@@ -15,7 +15,7 @@ from lsm2.progress import progress_bar
 from lsm2.scale.cluster import run_on_ray, run_on_spark
 from lsm2.scale.compute import PartitionError, warn_once
 from lsm2.scale.job import PARTITIONS, job_facts, make_crew, make_job, outcomes, plan_files
-from lsm2.scale.plan import find_files
+from lsm2.scale.plan import find_files, refuse_inside
 from lsm2.scale.run import PART_DAYS
 from lsm2.scale.store import ERRORS, Store, summarise
 
@@ -184,6 +184,7 @@ def _dataset(
     # On a cluster, this process only tries the options: it need not have the workers' device.
     at = crew[0][0] if local else "cpu"
     partition = PARTITIONS[method](model, device=at, precision=precision, **options)
+    refuse_inside(source, output)
     plan = plan_files(find_files(source), options, part_days)
     store = Store(output.absolute())
     job, heard = make_job(partition, plan, part_days, store)

@@ -12,13 +12,17 @@ import pandas as pd
 
 from lsm2.arguments import is_whole
 from lsm2.days import PARTICIPANT, TIMESTAMP, find_key, positions
-from lsm2.scale.compute import Outcome, compute, heard_table, join
+from lsm2.scale.compute import Outcome, compute, compute_singly, heard_table, join
 from lsm2.scale.local import spread
 from lsm2.scale.partition import EmbedPartition, Partition, ReconstructPartition
 from lsm2.scale.plan import Part, Plan, make_plan
-from lsm2.scale.store import Store, fingerprint
+from lsm2.scale.store import Store, Tries, fingerprint
 
 PARTITIONS: dict[str, type[Partition]] = {"embed": EmbedPartition, "reconstruct": ReconstructPartition}
+_DEATHS = 2  # at a participant, before the others are computed without; clusters try four times or more
+_DIED = (
+    "its worker process died {} times while it computed this {} (out of memory?); give workers more memory"
+)
 _CROWDED = 2  # times the days of a part that its sparse rows may stand for, before it is cut again
 Place = tuple[str | None, int | None]
 """Device and threads of a worker; None leaves them as they are."""
@@ -41,13 +45,31 @@ class Job:
         if self.store is not None and self.store.is_done(part.number):
             return Outcome()
         try:
-            frame = self.plan.load(part)
-        except ValueError as error:
-            return self._keep(part, Outcome(errors=dict.fromkeys(part.people, str(error))))
-        outcome = compute(self.partition, frame, _CROWDED * self.part_days)
+            outcome = self._compute(part)
+        except ValueError as error:  # of a file
+            outcome = Outcome(errors=dict.fromkeys(part.people, str(error)))
+        except BaseException:
+            if self.store is not None:
+                self.store.forget(part.number)
+            raise
         if part.number == self.last and self.strangers is not None:
             outcome.tables.append(self.strangers)
         return self._keep(part, outcome)
+
+    def _compute(self, part: Part) -> Outcome:
+        store, read = self.store, self.plan.parse
+        tries = Tries() if store is None else store.begin(part.number)
+        if store is None or tries.count == 0:
+            return compute(self.partition, self.plan.load(part), _CROWDED * self.part_days, read)
+        if tries.count - tries.ends.total() > _DEATHS:
+            raise ValueError(_DIED.format(_DEATHS + 1, "part"))
+
+        def begin(number: int) -> None:
+            if tries.ends[number] >= _DEATHS:
+                raise ValueError(_DIED.format(_DEATHS, "participant"))
+            store.note(part.number, number)
+
+        return compute_singly(self.partition, self.plan.load(part), read, begin)
 
     def died(self, part: Part, error: Exception) -> Outcome:
         """The outcome of a part whose worker died."""
@@ -72,7 +94,16 @@ def plan_files(files: Sequence[Path], options: dict[str, Any], part_days: int) -
     """
     participant = options.get("participant", PARTICIPANT)
     timestamp = options.get("timestamp", TIMESTAMP)
-    plan = make_plan(files, participant=participant, timestamp=timestamp, part_days=part_days)
+    samples = options.get("n_samples")
+    if samples is not None and is_whole(samples):  # memory goes with the answer
+        part_days = max(part_days // int(samples), 1)
+    plan = make_plan(
+        files,
+        participant=participant,
+        timestamp=timestamp,
+        part_days=part_days,
+        zoned=options.get("tz") is not None,
+    )
     events = options.get("events")
     if (
         isinstance(events, pd.DataFrame)

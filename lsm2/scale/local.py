@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
-_ATTEMPTS = 3
+_ATTEMPTS = 4
 _WATCH_SECONDS = 0.5
 _work: Callable[[Any], Any] | None = None
 
@@ -35,7 +35,7 @@ def spread(
     Args:
         work: What each worker does with an item; picklable.
         items: Picklable.
-        failed: Makes the answer to an item whose worker died three times.
+        failed: Makes the answer to an item whose worker died four times.
     """
     lanes = [_Lane(one) for one in work]
     queue = enumerate(items)

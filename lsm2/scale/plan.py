@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pyarrow.parquet as pq
 
 from lsm2.channels import listing, plain_name
 from lsm2.days import DAY, FrameError
-from lsm2.tables import PARQUET, attrs_of, parse_times
+from lsm2.tables import PARQUET, Offsets, attrs_of, parse_times
 
 _BATCH_ROWS = 65_536
 _BUFFER_BYTES = 1 << 20
@@ -51,7 +52,11 @@ class Plan:
     files: tuple[str, ...]
     schema: pa.Schema
     """Of all columns of all files."""
+    cast: tuple[str, ...]
+    """Columns that are brought to the schema's type, since the files' types do not go together."""
     timestamp: str
+    zoned: bool
+    """Whether the caller says whose wall clock cuts the days, so that times may have offsets from UTC."""
     parts: tuple[Part, ...]
 
     @property
@@ -61,13 +66,13 @@ class Plan:
 
     def empty(self) -> pd.DataFrame:
         """The frame of no rows."""
-        return self._frame([])
+        return self.parse(self._frame([]))
 
     def load(self, part: Part) -> pd.DataFrame:
-        """The frame of a part; what a file lacks of the others' columns is missing.
+        """The frame of a part, times as they are; what a file lacks of the others' columns is missing.
 
         Raises:
-            ValueError: A file cannot be read, or holds text that is no time.
+            ValueError: A file cannot be read.
         """
         tables: list[pa.Table] = []
         for rows in part.rows:
@@ -77,16 +82,31 @@ class Plan:
                 raise ValueError(f"{self.files[rows.file]}: cannot be read as parquet ({error})") from error
         return self._frame(tables)
 
+    def parse(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A frame of whole participants, times that are text as timestamps.
+
+        Raises:
+            ValueError: A text is no time, or has an offset that nobody asked for.
+        """
+        offsets: Offsets = "utc" if self.zoned else "refuse"
+        return parse_times(frame, self.timestamp, where="these rows", offsets=offsets)
+
     def without_parts(self) -> Plan:
         """The same files, for workers that are told their parts."""
-        return Plan(self.files, self.schema, self.timestamp, ())
+        return replace(self, parts=())
 
     def _frame(self, tables: list[pa.Table]) -> pd.DataFrame:
-        parts = [self.schema.empty_table(), *(table.replace_schema_metadata(None) for table in tables)]
+        parts = [self.schema.empty_table(), *(self._cast(table) for table in tables)]
         table = pa.concat_tables(parts, promote_options="permissive")
         frame = table.replace_schema_metadata(self.schema.metadata).to_pandas()
         frame.attrs = attrs_of(self.schema)
-        return parse_times(frame, self.timestamp, where="the files")
+        return frame
+
+    def _cast(self, table: pa.Table) -> pa.Table:
+        for name in {*self.cast} & {*table.column_names}:
+            place, field = table.schema.get_field_index(name), self.schema.field(name)
+            table = table.set_column(place, field, table.column(place).cast(field.type, safe=False))
+        return table.replace_schema_metadata(None)
 
 
 def find_files(source: str | Path) -> list[Path]:
@@ -98,7 +118,7 @@ def find_files(source: str | Path) -> list[Path]:
     text = str(Path(source).expanduser())
     if Path(text).is_dir():
         found = [path for path in Path(text).rglob("*") if path.name.lower().endswith(PARQUET)]
-        found = [path for path in found if not path.name.startswith((".", "_"))]
+        found = [path for path in found if not _is_hidden(path.relative_to(text))]
     elif Path(text).exists():
         return [Path(text)]
     else:
@@ -111,6 +131,25 @@ def find_files(source: str | Path) -> list[Path]:
     return sorted(found)
 
 
+def _is_hidden(path: Path) -> bool:
+    """Whether a file, or a folder that it lies in, is something that programs left beside the data."""
+    return any(part.startswith((".", "_")) for part in path.parts)
+
+
+def refuse_inside(source: str | Path, output: Path) -> None:
+    """Refuse an output in the folder that is read.
+
+    Raises:
+        ValueError: It lies there.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir() and output.absolute().resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{output}: lies in {source}, whose files would be read as recordings the next time; choose a "
+            "place outside it"
+        )
+
+
 def make_plan(
     files: Sequence[Path],
     *,
@@ -118,6 +157,7 @@ def make_plan(
     timestamp: str,
     part_days: int,
     only: Collection[Any] | None = None,
+    zoned: bool = False,
 ) -> Plan:
     """Find out where the rows of each participant are; reads no more of the files than that.
 
@@ -125,23 +165,32 @@ def make_plan(
         files: Parquet files.
         participant: The column of participants.
         timestamp: The column of times.
-        part_days: About so many days, of 1,440 rows each, become a part.
+        part_days: About so many days become a part, of as many rows as days at the start of the first file.
         only: Participants to be planned for; None for all.
+        zoned: Whether the caller says whose wall clock cuts the days, so that files may be of several zones.
 
     Raises:
-        ValueError: A file cannot be read as parquet; the files' columns have different types; a participant
-            comes back in a file after others, or several files name no participant.
+        ValueError: A file cannot be read as parquet; the files' columns have types that do not go together;
+            a participant comes back in a file after others, or several files name no participant.
     """
     people: dict[Any, list[Rows]] = {}
-    schemas = []
+    schemas: dict[str, pa.Schema] = {}
     types: dict[str, str] = {}
+    day_rows = 0
+    empty = [path for path in files if _is_empty(path)]
     for number, path in enumerate(files):
+        if len(empty) < len(files) and path in empty:
+            continue
         if not path.name.lower().endswith(PARQUET):
             raise ValueError(f"{path}: is no parquet file; files read in parts end in {' or '.join(PARQUET)}")
         try:
             with pq.ParquetFile(path) as file:
                 schema = _plain(file.schema_arrow)
-                column = _column(schema, participant)
+                twice = [name for name, count in Counter(schema.names).items() if count > 1]
+                if twice:
+                    raise FrameError(f"{path}: has several columns {twice[0]!r}; give each a name of its own")
+                column = _column(schema, participant) or _first_level(schema)
+                day_rows = day_rows or _rows_a_day(file, column, _column(schema, timestamp))
                 if column is None and (len(files) > 1 or participant != "participant_id"):
                     raise FrameError(
                         f"{path}: has no column {participant!r} that says whose rows these are; it has "
@@ -162,19 +211,89 @@ def make_plan(
             raise
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: cannot be read as parquet ({error}); is the file whole?") from error
-        schemas.append(schema)
-    try:
-        schema = pa.unify_schemas(schemas, promote_options="permissive")
-    except (pa.ArrowException, TypeError) as error:
-        raise ValueError(
-            f"the files' columns do not go together ({error}); give them the same types"
-        ) from None
+        schemas[str(path)] = schema
+    schema, cast = _unified(schemas, zoned)
+    wanted = {k: v for k, v in people.items() if only is None or k in only}
     return Plan(
         tuple(str(path.absolute()) for path in files),
-        schema.with_metadata(schemas[0].metadata),
+        schema,
+        cast,
         timestamp,
-        tuple(_parts({k: v for k, v in people.items() if only is None or k in only}, part_days * DAY)),
+        zoned,
+        tuple(_parts(wanted, part_days * (day_rows or DAY))),
     )
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        return bool(pq.read_metadata(path).num_rows == 0)
+    except (pa.ArrowException, OSError):
+        return False  # what is wrong is said where it is read
+
+
+def _rows_a_day(file: pq.ParquetFile, participant: str | None, timestamp: str | None) -> int:
+    """The most rows that a participant has on a day at the start of a file, at most those of every minute."""
+    columns = [name for name in (participant, timestamp) if name is not None]
+    first = next(file.iter_batches(_BATCH_ROWS, columns=columns), None)
+    if timestamp is None or first is None:
+        return DAY
+    table = pa.Table.from_batches([first]).replace_schema_metadata(None).to_pandas()
+    dates = pd.to_datetime(table[timestamp], errors="coerce", utc=True, format="ISO8601").dt.date
+    people = pd.Series(0, dates.index) if participant is None else table[participant]
+    rows = people.astype(str).groupby([people.astype(str), dates]).size()
+    return min(int(rows.max()), DAY) if len(rows) else DAY
+
+
+def _unified(schemas: dict[str, pa.Schema], zoned: bool) -> tuple[pa.Schema, tuple[str, ...]]:
+    """A schema of all files' columns, by path, and those that have to be brought to its type."""
+    every = list(schemas.values())
+    try:
+        schema = pa.unify_schemas(every, promote_options="permissive")
+        return schema.with_metadata(every[0].metadata), ()
+    except (pa.ArrowException, TypeError):
+        fields, cast = [], []
+    for name in dict.fromkeys(name for schema in every for name in schema.names):
+        found: dict[str, tuple[pa.DataType, str]] = {}
+        for path, one in schemas.items():
+            if name in one.names:
+                kind = one.field(name).type
+                found.setdefault(str(kind), (kind, path))
+        types = [kind for kind, _ in found.values()]
+        try:
+            alike = [pa.schema([(name, kind)]) for kind in types]
+            fields.append(pa.unify_schemas(alike, promote_options="permissive").field(0))
+            continue
+        except (pa.ArrowException, TypeError):
+            cast.append(name)
+        if all(map(_is_number, types)):
+            fields.append(pa.field(name, pa.float64()))
+        elif zoned and all(pa.types.is_timestamp(kind) and kind.tz for kind in types):
+            fields.append(pa.field(name, pa.timestamp("ns", "UTC")))
+        elif all(_is_number(kind) or _is_text(kind) for kind in types):
+            fields.append(pa.field(name, pa.string()))  # a note; a channel of text is refused later
+        else:
+            (first, (_, where)), (other, (_, there)) = list(found.items())[:2]
+            zones = "tz=" in first and "tz=" in other
+            hint = "; say whose wall clock cuts the days with tz=" if zones else ""
+            raise ValueError(
+                f"column {name!r} is {first} in {where} and {other} in {there}; give it one type{hint}"
+            )
+    return pa.schema(fields, metadata=every[0].metadata), tuple(cast)
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    plain = pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_null
+    return any(is_one(kind) for is_one in plain)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _first_level(schema: pa.Schema) -> str | None:
+    """The column of a frame's first index level of two: its participants, whatever their name."""
+    levels = (schema.pandas_metadata or {}).get("index_columns", [])
+    return levels[0] if len(levels) == 2 and all(isinstance(level, str) for level in levels) else None
 
 
 def _find_people(

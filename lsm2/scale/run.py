@@ -27,7 +27,7 @@ from lsm2.scale.job import (
 )
 from lsm2.scale.local import spread
 from lsm2.scale.partition import Partition
-from lsm2.scale.plan import Plan, find_files
+from lsm2.scale.plan import Plan, find_files, refuse_inside
 from lsm2.scale.store import Store, summarise
 from lsm2.tables import PARQUET, read_table, write_table
 
@@ -57,6 +57,8 @@ def answer(
         files = find_files(data)
         if len(files) > 1 or files[0].name.lower().endswith(PARQUET):
             plan = plan_files(files, options, PART_DAYS)
+            if output is not None:
+                refuse_inside(data, Path(output))
             if output is None:
                 return _from_files(partition, plan, crew, progress)
             return _to_file(partition, plan, crew, Path(output), progress)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lsm2.scale.compute import Outcome, join, join_attrs, row_counts
 from lsm2.tables import attrs_of, content_hash, to_arrow, with_attrs
 
 MANIFEST, ERRORS = "_lsm2.json", "_errors.csv"
+_TRY = "try"
 _REPORT = b"lsm2.part"
 
 
@@ -98,6 +100,27 @@ class Store:
         temporary = self.folder / f".part-{number:06d}.{os.getpid()}.tmp"
         pq.write_table(arrow.replace_schema_metadata(metadata), temporary, compression="zstd")
         os.replace(temporary, self.path(number))
+        self.forget(number)
+
+    def _tries(self, number: int) -> Path:
+        return self.folder / f".part-{number:06d}.tries"
+
+    def begin(self, number: int) -> Tries:
+        """Note that a part is begun, and tell of earlier tries at it that ended with their process."""
+        path = self._tries(number)
+        lines = path.read_text().split() if path.is_file() else []
+        self.note(number, _TRY)
+        ends = " ".join(lines).split(_TRY)[1:]  # the people that each try had begun
+        return Tries(len(ends), Counter(int(people.split()[-1]) for people in ends if people.split()))
+
+    def note(self, number: int, line: int | str) -> None:
+        """Note the position of a participant who is begun."""
+        with self._tries(number).open("a") as file:
+            file.write(f"{line}\n")
+
+    def forget(self, number: int) -> None:
+        """Forget the tries at a part: it is there, or its process lives."""
+        self._tries(number).unlink(missing_ok=True)
 
     def merge(self, parts: int, output: Path) -> None:
         """Join the parts, in order, to one file."""
@@ -113,6 +136,9 @@ class Store:
             for number in filled:
                 table = pq.read_table(self.path(number))
                 writer.write_table(table.cast(schema.with_metadata(table.schema.metadata)).cast(schema))
+        rows = sum(pq.read_metadata(self.path(number)).num_rows for number in filled)
+        if (merged := pq.read_metadata(temporary).num_rows) != rows:  # before the parts are removed
+            raise OSError(f"{output}: holds {merged} of {rows} rows; the parts are left in {self.folder}")
         os.replace(temporary, output)
 
     def reports(self, parts: int) -> list[dict[str, Any]]:
@@ -136,8 +162,23 @@ class Store:
             self.remove()
 
     def remove(self) -> None:
-        """Remove the folder."""
-        shutil.rmtree(self.folder)
+        """Remove the folder; the manifest last, so that a removal that is cut off is no riddle."""
+        manifest, lock = self.folder / MANIFEST, self.folder / ".lock"
+        for path in self.folder.iterdir():
+            if path not in (manifest, lock):
+                path.unlink()
+        manifest.unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
+        self.folder.rmdir()
+
+
+@dataclass(frozen=True)
+class Tries:
+    """Earlier tries at a part that ended with their process."""
+
+    count: int = 0
+    ends: Counter[int] = field(default_factory=Counter)
+    """How many of them ended at which participant, by position; those without one ended elsewhere."""
 
 
 def summarise(reports: list[dict[str, Any]], files: Sequence[str]) -> pd.DataFrame:

@@ -75,7 +75,7 @@ class Piece:
 
     def read(self, config: PretrainConfig) -> Recordings:
         """Read the days of the part's people."""
-        frame = canonical_frame(self.plan.load(self.part), config.sources[self.source])
+        frame = canonical_frame(self.plan.parse(self.plan.load(self.part)), config.sources[self.source])
         return read_recordings(frame, config, self.source)
 
 
