@@ -45,18 +45,26 @@ class Outcome:
     warnings: list[str] = field(default_factory=list)
 
 
-def divide(
-    frame: pd.DataFrame, options: dict[str, Any], most_days: float
-) -> list[tuple[list[Any], pd.DataFrame]]:
-    """Cut a recording into frames of whole participants of about so many days, in order of appearance.
+@dataclass(frozen=True)
+class Group:
+    """Whole participants of a recording."""
+
+    people: list[Any]
+    rows: np.ndarray | None
+    """Their positions; None for all."""
+
+    def of(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Their rows."""
+        return frame if self.rows is None else frame.iloc[self.rows]
+
+
+def divide(frame: pd.DataFrame, options: dict[str, Any], most_days: float) -> list[Group]:
+    """Cut a recording into groups of whole participants of about so many days, in order of appearance.
 
     Args:
         frame: A recording.
         options: Of the call, for the names of its columns.
-        most_days: A participant with more is a frame alone; 0 makes every participant one.
-
-    Returns:
-        Participants and their frame, for each.
+        most_days: A participant with more is a group alone; 0 makes every participant one.
     """
     ids, times = raw_keys(
         frame,
@@ -64,10 +72,10 @@ def divide(
         timestamp=options.get("timestamp", TIMESTAMP),
     )
     if ids is None or len(frame) == 0:
-        return [([None], frame)]
+        return [Group([None], None)]
     codes, people = pd.factorize(ids)
     if (codes < 0).any():
-        return [([None], frame)]  # the model says which rows have no participant
+        return [Group([None], None)]  # the model says which rows have no participant
     days = _day_counts(codes, times, len(people))
     groups = np.zeros(len(people), np.int64)
     held = 0.0
@@ -77,13 +85,10 @@ def divide(
         groups[person] = groups[person - 1] + (not fits)
         held = held if fits else 0.0
     if groups[-1] == 0:
-        return [(list(people), frame)]
+        return [Group(list(people), None)]
     order = np.argsort(groups[codes], kind="stable")
     cuts = np.searchsorted(groups[codes][order], np.arange(1, groups[-1] + 1))
-    return [
-        (list(people[groups == number]), frame.iloc[rows])
-        for number, rows in enumerate(np.split(order, cuts))
-    ]
+    return [Group(list(people[groups == number]), rows) for number, rows in enumerate(np.split(order, cuts))]
 
 
 def _day_counts(codes: np.ndarray, times: pd.Index, people: int) -> np.ndarray:
@@ -115,12 +120,13 @@ def compute(
         read: Makes a recording of a part of the frame.
     """
     outcome = Outcome()
-    for people, piece in divide(frame, partition.options, most_days):
+    for group in divide(frame, partition.options, most_days):
+        piece = group.of(frame)
         try:
             outcome.tables.append(heard_table(partition, read(piece), outcome.warnings))
         except Exception as error:
-            if len(people) == 1:
-                outcome.errors[people[0]] = _said(error)
+            if len(group.people) == 1:
+                outcome.errors[group.people[0]] = _said(error)
                 continue
             alone = compute_singly(partition, piece, read)
             outcome.tables += alone.tables
@@ -143,12 +149,12 @@ def compute_singly(
             be.
     """
     outcome = Outcome()
-    for number, ((one,), alone) in enumerate(divide(frame, partition.options, 0)):
+    for number, group in enumerate(divide(frame, partition.options, 0)):
         try:
             begin(number)
-            outcome.tables.append(heard_table(partition, read(alone), outcome.warnings))
+            outcome.tables.append(heard_table(partition, read(group.of(frame)), outcome.warnings))
         except Exception as error:
-            outcome.errors[one] = _said(error)
+            outcome.errors[group.people[0]] = _said(error)
     return outcome
 
 

@@ -85,16 +85,18 @@ def _from_frame(
         return partition.on(crew[0][0], None).model_answer(data, progress=progress)
     heard: list[str] = []
     heard_table(partition, data.iloc[:0], heard)  # bad options fail here, at once
-    strangers = answer_strangers(partition, [one for (one,), _ in singles], data.iloc[:0], heard)
-    days = sum(max(len(frame) / 1440, 1) for _, frame in singles)
-    pieces = divide(data, partition.options, min(max(days / (_PIECES_A_WORKER * len(crew)), 1), PART_DAYS))
-    work = [partial(_compute, partition.on(*place)) for place in crew[: len(pieces)]]
+    people = [one for group in singles for one in group.people]
+    strangers = answer_strangers(partition, people, data.iloc[:0], heard)
+    days = sum(max(len(group.rows) / 1440, 1) for group in singles if group.rows is not None)
+    groups = divide(data, partition.options, min(max(days / (_PIECES_A_WORKER * len(crew)), 1), PART_DAYS))
+    work = [partial(_compute, partition.on(*place)) for place in crew[: len(groups)]]
+    pieces = ((group.people, group.of(data)) for group in groups)  # one after the other: memory
     with closing(spread(work, pieces, _died)) as answers:
-        tables, said = _gather(progress_bar(len(pieces), partition.method, "part", progress, answers))
+        tables, said = _gather(progress_bar(len(groups), partition.method, "part", progress, answers))
     warn_once(heard, said)
     if strangers is not None:
         tables.append(strangers)
-    return _in_order(partition, tables, [people for people, _ in pieces])
+    return _in_order(partition, tables, [group.people for group in groups])
 
 
 def _compute(partition: Partition, piece: Piece) -> Outcome:
