@@ -238,9 +238,13 @@ def _rows_a_day(file: pq.ParquetFile, participant: str | None, timestamp: str | 
     if timestamp is None or first is None:
         return DAY
     table = pa.Table.from_batches([first]).replace_schema_metadata(None).to_pandas()
-    dates = pd.to_datetime(table[timestamp], errors="coerce", utc=True, format="ISO8601").dt.date
-    people = pd.Series(0, dates.index) if participant is None else table[participant]
-    rows = people.astype(str).groupby([people.astype(str), dates]).size()
+    times = table[timestamp]
+    if pd.api.types.is_numeric_dtype(times):
+        return DAY  # no times
+    if not pd.api.types.is_datetime64_any_dtype(times):
+        times = pd.to_datetime(times.astype(str), errors="coerce", utc=True, format="ISO8601")
+    people = pd.Series("", times.index) if participant is None else table[participant].astype(str)
+    rows = people.groupby([people, times.dt.date]).size()
     return min(int(rows.max()), DAY) if len(rows) else DAY
 
 
