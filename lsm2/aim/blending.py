@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from lsm2.aim.config import AIMConfig
-from lsm2.aim.context import minutes_away
+from lsm2.aim.context import distinct, minutes_away
 from lsm2.aim.gap_regression import ONE_SIDED, GapRegression, Surroundings, situations
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.reading import Reading
@@ -20,7 +20,7 @@ _LEAST_SHARE = 0.01
 
 @dataclass(frozen=True)
 class Where:
-    """The minutes of a reading at which a regression counts, m of them."""
+    """The minutes of a reading at which a regression counts, m of them, one channel after the other."""
 
     row: Tensor
     """(m,) position in the reading."""
@@ -36,10 +36,20 @@ class Where:
     @classmethod
     def of(cls, reading: Reading, weight: Tensor, config: AIMConfig) -> Where:
         """Where the weight (n, patch) of a reading is not next to nothing."""
-        row, place = (weight > _LEAST_SHARE).nonzero(as_tuple=True)
+        order = (reading.token // config.slots).argsort(stable=True)
+        row, place = (weight[order] > _LEAST_SHARE).nonzero(as_tuple=True)
+        row = order[row]
         token = reading.token[row]
         minute = token % config.slots * config.patch_minutes + place
         return cls(row, place, reading.day[row], token // config.slots, minute, weight[row, place])
+
+    def channels(self) -> Iterator[tuple[int, slice]]:
+        """Each channel that there are minutes of, and which they are."""
+        begin = 0
+        for channel, count in enumerate(self.channel.bincount().tolist()):
+            if count:
+                yield channel, slice(begin, begin + count)
+            begin += count
 
 
 class Blend:
@@ -54,7 +64,7 @@ class Blend:
 
     def __init__(self, reading: Reading, visible: Tensor, config: AIMConfig, normaliser: Normaliser) -> None:
         self.reading, self._config, self._normaliser = reading, config, normaliser
-        self._channel = reading.token // config.slots
+        self._channel, self._days = reading.token // config.slots, len(visible)
         away = minutes_away(visible)  # (days, channels, minutes)
         heard = others_nearby(away)
         self._away, self._heard, self._situation = (
@@ -75,12 +85,9 @@ class Blend:
         where = Where.of(self.reading, weight, self._config)
         if not len(where.row):
             return
-        around = look()
+        x, base, base_z = look().at(where.day, where.channel, where.minute)
         self._add(
-            where,
-            lambda own, some: regression(
-                own, around.at(where.day[some], own, where.minute[some]), self._normaliser
-            ),
+            where, lambda own, some: regression(own, (x[some], base[some], base_z[some]), self._normaliser)
         )
 
     def with_channels(self, regression: ChannelRegression, look: Callable[[], Minutes]) -> None:
@@ -97,21 +104,20 @@ class Blend:
             return
         window = self._config.window_minutes
         # Several channels are asked for at the same minutes.
-        moment, which = torch.unique(where.day * window + where.minute, return_inverse=True)
+        moment, which = distinct(where.day * window + where.minute, self._days * window)
         rows = look().at(moment // window, moment % window)
-        self._add(where, lambda own, some: regression(own, rows.take(which[some]), self._normaliser))
+        self._add(where, lambda own, some: regression(own, rows, self._normaliser, which[some]))
 
-    def _add(self, where: Where, answer: Callable[[int, Tensor], tuple[Tensor, Tensor]]) -> None:
+    def _add(self, where: Where, answer: Callable[[int, slice], tuple[Tensor, Tensor]]) -> None:
         """Blend with the answers of a channel at positions in ``where``: means, and medians in network
         units.
         """
-        mean, median_z = self.reading.mean.clone(), self.reading.median_z.clone()
-        for own in where.channel.unique().tolist():
-            some = (where.channel == own).nonzero()[:, 0]
-            other, other_z = answer(own, some)
-            at = where.row[some], where.place[some]
-            mean[at] = torch.lerp(mean[at], other, where.weight[some])
-            median_z[at] = torch.lerp(median_z[at], other_z, where.weight[some])
+        answers = zip(*(answer(own, some) for own, some in where.channels()), strict=True)
+        at = where.row, where.place
+        mean, median_z = (
+            x.index_put(at, torch.lerp(x[at], torch.cat(other), where.weight))
+            for x, other in zip((self.reading.mean, self.reading.median_z), answers, strict=True)
+        )
         median = self._normaliser.denormalise(median_z, self._channel)
         median = torch.where(self._binary, mean, median)
         self.reading = replace(self.reading, mean=mean, median_z=median_z, median=median)

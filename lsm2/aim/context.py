@@ -90,6 +90,15 @@ def neighbours(visible: Tensor) -> tuple[Tensor, Tensor]:
     return before, after
 
 
+def distinct(numbers: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """The distinct ones of ``numbers`` (n,), which are below ``count``, ascending, and the position of each
+    number among them: :func:`torch.unique` without sorting.
+    """
+    there = torch.zeros(count, dtype=torch.bool, device=numbers.device)
+    there[numbers] = True
+    return there.nonzero()[:, 0], (there.cumsum(0) - 1)[numbers]
+
+
 def minutes_away(visible: Tensor) -> Tensor:
     """Minutes to the nearest visible one of the same channel, infinite where there is none.
 
@@ -175,7 +184,7 @@ def build_context(
         own_z = torch.where(levels.known, levels.level_z, own_z).repeat_interleave(patch, -1)
         held = any_visible.to(values.dtype)
         if reversion is not None:
-            held = held * torch.exp(-gaps.amin(-2) / reversion[:, None])
+            held = held * torch.exp(-torch.minimum(*gaps.unbind(-2)) / reversion[:, None])
         base, base_z = own + held * (base - own), own_z + held * (base_z - own_z)
     margin, reach = config.query_neighbours * patch, config.query_patches
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lsm2.aim.config import AIMConfig
-from lsm2.aim.context import interpolate, neighbours
+from lsm2.aim.context import distinct, interpolate, neighbours
 from lsm2.aim.normalisation import Normaliser
 from lsm2.aim.reading import corrected_count, corrected_logit
 from lsm2.aim.regression import LARGEST_LEVEL, Layers, clock_waves
@@ -57,44 +57,50 @@ class Surroundings:
         normaliser: Normaliser,
     ) -> None:
         self._config, self._start, self._scale = config, start, normaliser.scale[:, 0]
+        self._rows = values.shape[0] * values.shape[1]
         values = torch.where(visible, values, 0.0)
         flags = visible.to(values.dtype)
         z = normaliser.normalise(values) * flags
         level = (values / normaliser.scale).clamp(-LARGEST_LEVEL, LARGEST_LEVEL)
         pairs = functional.pad(flags[..., 1:] * flags[..., :-1], (1, 0))
         jumps = functional.pad(z.diff(dim=-1).abs(), (1, 0)) * pairs
-        sums = torch.stack([flags, z, level, pairs, jumps], dim=-1)  # (days, channels, minutes, 5)
+        sums = torch.stack([flags, z, level, pairs, jumps], dim=2)  # (days, channels, 5, minutes)
         # Summed up once: any stretch is a difference.
         wide = torch.float32 if values.device.type == "mps" else torch.float64
-        self._summed = functional.pad(sums.to(wide).cumsum(2), (0, 0, 1, 0))
-        self._before, self._after = neighbours(visible)
-        self._base = interpolate(values, self._before, self._after)
-        self._base_z = normaliser.normalise(self._base)
-        self._usual = usual_day(sums_or_none(usual, values, config), config, normaliser).features
+        self._summed = functional.pad(sums.to(wide).cumsum(-1), (1, 0)).transpose(2, 3).flatten(0, 2)
+        before, after = neighbours(visible)
+        base = interpolate(values, before, after)
+        self._minutes = base.flatten(), normaliser.normalise(base).flatten()
+        self._edges = before.flatten(), after.flatten()
+        usual = usual_day(sums_or_none(usual, values, config), config, normaliser).features
+        self._usual = usual.flatten(0, 2)
 
-    def at(self, day: Tensor, channel: int, minute: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The minutes ``minute`` (n,) of one channel of the windows ``day`` (n,), which have a visible one.
+    def at(self, day: Tensor, channel: Tensor | int, minute: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The minutes ``minute`` (n,) of the channels ``channel`` (n,), or of one, of the windows ``day``
+        (n,), in which they have a visible one.
 
         Returns:
             Features (n, features), levels relative to the interpolation, and the interpolation in own and in
             network units, both (n,).
         """
-        window = self._config.window_minutes
-        base, base_z = self._base[day, channel, minute], self._base_z[day, channel, minute]
+        window, patch = self._config.window_minutes, self._config.patch_minutes
+        row = day * self._config.channels + channel
+        place = row * window + minute
+        base, base_z = (x[place] for x in self._minutes)
         features = []
-        for edges, step in ((self._before, -1), (self._after, 1)):
-            edge = edges[day, channel, minute]
+        for edges, step in zip(self._edges, (-1, 1), strict=True):
+            edge = edges[place]
             there = (edge >= 0) & (edge < window)
             # All minutes of a gap have the same edges.
-            place, which = torch.unique(day * (window + 2) + edge + 1, return_inverse=True)
-            means, others = self._side(place // (window + 2), channel, place % (window + 2) - 1, step)
+            gap, which = distinct(row * (window + 2) + edge + 1, self._rows * (window + 2))
+            means, others = self._side(gap // (window + 2), gap % (window + 2) - 1, step)
             means, known = means[which].unbind(-1)
             away = torch.log1p((minute - edge).abs().to(base.dtype)) / math.log(window)
             side = [away[:, None], (means - base_z[:, None]) * known, others[which]]
             features += [there[:, None].to(base.dtype), torch.cat(side, dim=1) * there[:, None]]
-        whole = self._summed[day, channel, -1].to(base.dtype)
+        whole = self._summed[row * (window + 1) + window].to(base.dtype)
         mean, jump = whole[:, 1] / whole[:, 0].clamp_min(1), whole[:, 4] / whole[:, 3].clamp_min(1)
-        usual = self._usual[day, channel, minute // self._config.patch_minutes].clone()
+        usual = self._usual[place // patch]
         for level, amount in ((0, 1), (2, 3)):
             usual[:, level] = torch.where(usual[:, amount] > 0, usual[:, level] - base_z, 0.0)
         own = [base_z, mean - base_z, jump, whole[:, 0] / window, base / self._scale[channel]]
@@ -102,15 +108,17 @@ class Surroundings:
         features += [usual, torch.stack(own, dim=1).to(base.dtype), clock.to(base.dtype)]
         return torch.cat(features, dim=1), base, base_z
 
-    def _side(self, day: Tensor, channel: int, edge: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """What lies beyond an edge (n,): means and whether they are known (n, lengths, 2), and the rest."""
+    def _side(self, row: Tensor, edge: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """What lies beyond an edge (n,) of a channel of a window: means and whether they are known (n,
+        lengths, 2), and the rest.
+        """
         window = self._config.window_minutes
         length = torch.tensor(_LENGTHS, device=edge.device)
         near, far = edge[:, None], edge[:, None] + step * (length - 1)
         low = torch.minimum(near, far).clamp(0, window)
         high = torch.maximum((torch.maximum(near, far) + 1).clamp(0, window), low)
-        day = day[:, None]
-        sums = (self._summed[day, channel, high] - self._summed[day, channel, low]).to(self._base.dtype)
+        first = row[:, None] * (window + 1)
+        sums = (self._summed[first + high] - self._summed[first + low]).to(self._usual.dtype)
         count, z, level, pairs, jumps = sums.unbind(-1)  # each (n, lengths)
         means = torch.stack([z / count.clamp_min(1), (count > 0).to(z.dtype)], dim=-1)
         uneven = list(_UNEVEN)

@@ -324,8 +324,8 @@ class AIM(nn.Module):
             features = context.of(day, token // slots, token % slots)
             x = x + self.query(features.to(self.query.weight.dtype))
             if self.across is not None and self.gate is not None and context.across is not None:
-                seen = context.across[day, token % slots]
-                x = x + self.across(seen.to(self.across.weight.dtype)) * self.gate[token // slots]
+                seen = self.across(context.across.to(self.across.weight.dtype)).flatten(0, 1)
+                x = x + seen.index_select(0, day * slots + token % slots) * self.gate[token // slots]
         return x
 
     def _decode_all(

@@ -9,7 +9,7 @@ nothing like it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -31,6 +31,8 @@ _STRETCHES = ((0, 0), (2, 2), (7, 7), (30, 30), (120, 120), (5, -1), (-1, 5), (1
 """Minutes before and after a minute that means are taken over, beside the window. The last four leave the
 minute out: the heart follows effort by minutes.
 """
+_ENDS = {end for before, after in _STRETCHES for end in (-before, after + 1)}
+"""Minutes away at which stretches begin or end."""
 _SHARES = (0, 2, 4)
 """Stretches of which the visible share is told, beside that of the window."""
 _NEAR_MINUTES = 2
@@ -47,31 +49,43 @@ USUAL_SHARE, USUAL_MINUTES = 0.7, 60.0
 
 @dataclass(frozen=True)
 class Rows:
-    """What the regression sees of n minutes; each channel's part stands alone and can be left out."""
+    """What the regressions see of n minutes; each channel's part stands alone and can be left out."""
 
-    channels: Tensor
-    """(n, channels, features) visible means in network units and in own units over the channel's scale, and
-    shares; zeros where nothing is visible.
+    features: Tensor
+    """(n, features) of each channel visible means in network units and in own units over the channel's scale,
+    and shares, zeros where nothing is visible; of each channel the usual day; time of the day, as two
+    harmonics; and room for what is expected of the own channel.
     """
-    usual: Tensor
-    """(n, channels, USUAL_FEATURES) of the usual day."""
     expected: Tensor
     """(n, channels, EXPECTATION_FEATURES) of what train people let expect."""
-    clock: Tensor
-    """(n, 4) time of the day, as two harmonics."""
 
-    def take(self, which: Tensor) -> Rows:
-        """Some of the minutes, by position."""
-        return Rows(*(getattr(self, field.name)[which] for field in fields(self)))
+    @property
+    def channels(self) -> Tensor:
+        """(n, channels, features) visible means and shares, a view."""
+        count = self.expected.shape[1]
+        return self.features[:, : count * _CHANNEL_FEATURES].unflatten(1, (count, -1))
 
     def keep(self, channels: Tensor) -> Rows:
         """The same, with nothing visible of other channels than ``channels`` (n, channels) bool."""
-        return replace(self, channels=self.channels * channels[:, :, None])
+        kept = replace(self, features=self.features.clone())
+        kept.channels.mul_(channels[:, :, None])
+        return kept
 
     @property
     def present(self) -> Tensor:
         """(n, channels) bool: visible at any minute of the window."""
         return self.channels[:, :, -1] > 0
+
+    def of(self, own: int, which: Tensor | None) -> Tensor:
+        """(m, features) that the regression of the channel ``own`` sees of the minutes ``which`` (m,), or of
+        all.
+        """
+        if which is None:
+            which = torch.arange(len(self.features), device=self.features.device)
+        features = self.features.index_select(0, which)
+        features[:, own * _CHANNEL_FEATURES : (own + 1) * _CHANNEL_FEATURES] = 0
+        features[:, -EXPECTATION_FEATURES:] = self.expected[which, own]
+        return features
 
 
 class Minutes:
@@ -106,37 +120,38 @@ class Minutes:
         sums = torch.stack([flags, normaliser.normalise(values) * flags, level], dim=2)
         # Summed up once: any stretch is a difference. (days, channels, 3, minutes + 1)
         wide = torch.float32 if values.device.type == "mps" else torch.float64
-        self._summed = functional.pad(sums.to(wide).cumsum(-1), (1, 0))
+        summed = functional.pad(sums.to(wide).cumsum(-1), (1, 0))
         usual = sums_or_none(usual, values, config)
-        self._usual = usual_day(usual, config, normaliser)
         patch = config.patch_minutes
-        own = (self._summed[..., patch::patch] - self._summed[..., :-1:patch]).movedim(2, -1).float()
+        own = (summed[..., patch::patch] - summed[..., :-1:patch]).movedim(2, -1).float()
         own = own if own_level else torch.zeros_like(own)
-        self._expected = expected_day(usual, own, profile, start, config)
+        expected = expected_day(usual, own, profile, start, config)
+        # Rows of what is looked up together, of all channels: a minute's sums, a slot's features.
+        self._summed = summed.permute(0, 3, 2, 1).flatten(2).flatten(0, 1)
+        self._usual, self._expected = (
+            x.transpose(1, 2).flatten(2).flatten(0, 1)
+            for x in (usual_day(usual, config, normaliser).features, expected)
+        )
 
     def at(self, day: Tensor, minute: Tensor) -> Rows:
         """The minutes ``minute`` (n,) of the windows ``day`` (n,)."""
-        window = self._config.window_minutes
-        stretches = [self._sums(day, minute, *reach) for reach in _STRETCHES]
-        sums = torch.stack([*stretches, self._summed[day, ..., -1].float()], dim=-1)
-        count = sums[:, :, 0]  # (n, channels, stretches)
-        means = sums[:, :, 1:] / count.clamp_min(1)[:, :, None]
+        window, patch, slots = self._config.window_minutes, self._config.patch_minutes, self._config.slots
+        first = day * (window + 1)
+        until = {end: self._summed.index_select(0, first + (minute + end).clamp(0, window)) for end in _ENDS}
+        sums = [(until[after + 1] - until[-before]).float() for before, after in _STRETCHES]
+        sums.append(self._summed.index_select(0, first + window).float())
+        count, level_z, level = torch.stack(sums, dim=1).chunk(3, dim=-1)  # each (n, stretches, channels)
+        some = count.clamp_min(1)
         lengths = count.new_tensor([*(1 + sum(_STRETCHES[i]) for i in _SHARES), window])
-        share = count[..., [*_SHARES, len(_STRETCHES)]] / lengths
-        slot = minute // self._config.patch_minutes
+        share = count[:, [*_SHARES, len(_STRETCHES)]] / lengths[:, None]
+        channels = torch.cat([level_z / some, level / some, share], dim=1).transpose(1, 2).flatten(1)
+        slot = day * slots + minute // patch
+        clock = clock_waves(self._start[day], minute, self._config).to(share.dtype)
+        room = share.new_zeros(len(day), EXPECTATION_FEATURES)
         return Rows(
-            channels=torch.cat([means.flatten(2), share], dim=-1),
-            usual=self._usual.features[day, :, slot],
-            expected=self._expected[day, :, slot],
-            clock=clock_waves(self._start[day], minute, self._config).to(share.dtype),
+            torch.cat([channels, self._usual.index_select(0, slot), clock, room], dim=1),
+            self._expected.index_select(0, slot).unflatten(1, (-1, EXPECTATION_FEATURES)),
         )
-
-    def _sums(self, day: Tensor, minute: Tensor, before: int, after: int) -> Tensor:
-        """(n, channels, 3) over a stretch."""
-        window = self._config.window_minutes
-        low = (minute - before).clamp(0, window)
-        high = torch.maximum((minute + after + 1).clamp(0, window), low)
-        return (self._summed[day, :, :, high] - self._summed[day, :, :, low]).float()
 
 
 def clock_waves(start: Tensor, minute: Tensor, config: AIMConfig) -> Tensor:
@@ -207,19 +222,24 @@ class ChannelRegression(nn.Module):
         minutes = self.minutes[channel[:, None], one_sided.long()]
         return blend_weight(away, self.share[channel, None], minutes)
 
-    def forward(self, channel: int, rows: Rows, normaliser: Normaliser) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, channel: int, rows: Rows, normaliser: Normaliser, which: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Answers for one channel, of which nothing in the window is read but its level.
+
+        Args:
+            channel: Its position.
+            rows: From :meth:`Minutes.at`.
+            normaliser: The channels' constants.
+            which: (n,) of which rows; None for all.
 
         Returns:
             The mean in own units (a probability for binary channels; not clipped), and the median in network
             units (for binary channels: nothing), both (n,).
         """
-        others = torch.ones(rows.channels.shape[1], 1, device=rows.channels.device)
-        others[channel] = 0
-        parts = [(rows.channels * others).flatten(1), rows.usual.flatten(1), rows.clock]
-        x = torch.cat([*parts, rows.expected[:, channel]], dim=1)
+        x = rows.of(channel, which)
         shift, rise = cast(Layers, self.channels[channel])(x).float().unbind(1)
-        level = rows.expected[:, channel, BETWEEN_Z]
+        level = x[:, BETWEEN_Z - EXPECTATION_FEATURES]
         scale = normaliser.scale[channel]
         if self.outputs[channel] == "binary":
             mean = torch.sigmoid(rise)

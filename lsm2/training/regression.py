@@ -150,8 +150,8 @@ class ChannelTrainer(_StageTrainer):
             rows = (wanted[:, channel] & kept.any(1)).nonzero()[:, 0]
             if not len(rows):
                 continue
-            own = looked.take(rows).keep(kept[rows])
-            answers = self.learnt(channel, own, constants)
+            own = looked.keep(kept)
+            answers = self.learnt(channel, own, constants, rows)
             losses.append(self._loss_of(channel, answers, truth[rows, channel], truth_z[rows, channel]))
         return losses
 
