@@ -25,6 +25,7 @@ class Linear:
 
     def __init__(self, layer: nn.Linear, precision: torch.dtype) -> None:
         bias = layer.bias
+        self.precision = precision
         self.weight = layer.weight.detach().to(precision)
         self.bias = None if bias is None else bias.detach().to(precision)
         self.fused = self.weight.device.type == "cpu" and has_fused_linear(precision)
@@ -44,7 +45,9 @@ class Linear:
         return functional.gelu(functional.linear(x, self.weight, self.bias))
 
     def plus(self, x: Tensor, other: Tensor) -> Tensor:
-        """The same, added to ``other`` (..., outputs)."""
+        """The same, added to ``other`` (..., outputs), in place where that is of a higher precision."""
+        if other.dtype != self.precision:
+            return other.add_(self(x))
         if self.fused:
             return _fused_sum(x, other, self.weight, self.bias)
         return other + functional.linear(x, self.weight, self.bias)
@@ -84,12 +87,15 @@ def has_fused_linear(precision: torch.dtype) -> bool:
 
 
 class _Norm:
+    """A norm of float32, its answer at a precision."""
+
     def __init__(self, norm: nn.LayerNorm, precision: torch.dtype) -> None:
-        self.shape, self.epsilon = norm.normalized_shape, norm.eps
-        self.weight, self.bias = (p.detach().to(precision) for p in (norm.weight, norm.bias))
+        self.shape, self.epsilon, self.precision = norm.normalized_shape, norm.eps, precision
+        self.weight, self.bias = (p.detach().float() for p in (norm.weight, norm.bias))
 
     def __call__(self, x: Tensor) -> Tensor:
-        return functional.layer_norm(x, self.shape, self.weight, self.bias, self.epsilon)
+        normed = functional.layer_norm(x, self.shape, self.weight, self.bias, self.epsilon)
+        return normed.to(self.precision)
 
 
 class _Block:
@@ -124,6 +130,9 @@ class _Block:
 class PreparedStack(nn.Module):
     """A :class:`~lsm2.aim.blocks.Stack` at a precision, without gradient and dropout; with ``split``, of a
     self-attention stack whose last block computes only the tokens asked for.
+
+    The sums of blocks' answers are float32 at any precision: most of them is the same for all tokens, and
+    what tells tokens apart would drown in its rounding.
     """
 
     def __init__(self, stack: Stack, precision: torch.dtype, split: bool = False) -> None:
@@ -143,7 +152,7 @@ class PreparedStack(nn.Module):
     ) -> Tensor:
         """As :meth:`lsm2.aim.blocks.Stack.forward`, float32."""
         with torch.autocast(x.device.type, enabled=False):
-            x = x.to(self.precision).contiguous()
+            x = x.to(torch.float32, memory_format=torch.contiguous_format, copy=True)  # summed up in place
             memory = None if memory is None else memory.to(self.precision).contiguous()
             for block in self.blocks:
                 x = block(x, layout, memory)
@@ -155,7 +164,7 @@ class PreparedStack(nn.Module):
                     )
                     memory, x = memory.flatten(0, 1), x[asked]
             x = self.last(x, layout, memory)
-            return self.norm(x.float())
+            return self.norm(x)
 
 
 def _split(qkv: nn.Linear) -> tuple[nn.Linear, nn.Linear]:
