@@ -36,7 +36,7 @@ import engine
 import numpy as np
 import pandas as pd
 import torch
-from engine import FULL, ROOT, _ms, _span, recording, take_turns
+from engine import FULL, ROOT, _ms, _span, recording, save, take_turns
 from torch import Tensor, nn
 
 import lsm2
@@ -332,12 +332,7 @@ def main() -> None:
         "clock": "processor time" if args.cpu_time else "wall time",
         "rows": rows,
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    for suffix, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", markdown(result))):
-        part = args.out.with_suffix(suffix + ".part")
-        part.write_text(text)
-        part.replace(args.out.with_suffix(suffix))
-    print(markdown(result))
+    save(args.out, result, markdown(result))
 
 
 if __name__ == "__main__":

@@ -385,6 +385,16 @@ def _span(times: list[float]) -> str:
     return "{:.4g} ({:.4g} - {:.4g})".format(*times)
 
 
+def save(out: Path, result: dict[str, Any], page: str) -> None:
+    """Write the numbers to OUT.json and the page to OUT.md, and print the page."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    for suffix, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", page)):
+        part = out.with_suffix(suffix + ".part")
+        part.write_text(text)
+        part.replace(out.with_suffix(suffix))
+    print(page)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -437,12 +447,7 @@ def main() -> None:
         "by_days": by_days(small, counts, args.repeats) if counts else [],
         "fresh": fresh(args.repeats),
     }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    for suffix, text in ((".json", json.dumps(result, indent=1) + "\n"), (".md", markdown(result))):
-        part = args.out.with_suffix(suffix + ".part")
-        part.write_text(text)
-        part.replace(args.out.with_suffix(suffix))
-    print(markdown(result))
+    save(args.out, result, markdown(result))
 
 
 if __name__ == "__main__":
