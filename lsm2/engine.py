@@ -21,7 +21,8 @@ from lsm2.progress import progress_bar
 
 PRECISIONS = ("float32", "bfloat16", "auto")
 _BATCH_TOKENS = 4096
-_GPU_BATCH_TOKENS = 32768
+_GPU_BATCH_TOKENS, _GPU_BATCH_DAYS = 32768, 256
+"""Sparse days cost memory beside their tokens."""
 _SUMMED_DAYS = 256
 _LARGEST_KEPT = 31 * 2**20  # bytes; just under what glibc's free() learns from
 
@@ -136,7 +137,9 @@ class Engine:
         asked = np.asarray(wanted.reshape(len(values), config.tokens, config.patch_minutes).any(-1))
         counts = self.token_counts(~np.isnan(values))
         answered = asked.any(1) & (counts > 0)
-        work = np.where(answered, counts + asked.sum(1), 0)
+        # On GPUs, whose batches are large, memory counts: a decoder with self-attention holds all tokens.
+        every = config.decoder == "self" and self.device.type == "cuda"
+        work = np.where(answered, counts + (config.tokens if every else asked.sum(1)), 0)
         for rows in _shown(self._batches(work, batch_size), int(answered.sum()), progress, "reconstruct"):
             batch, observed, start = self._windows(values[rows], start_slot)
             tokens = self._there(asked[rows])
@@ -189,8 +192,10 @@ class Engine:
         order = order[work[order] > 0]
         if batch_size is not None:
             return [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
-        most = _BATCH_TOKENS if self.device.type == "cpu" else _GPU_BATCH_TOKENS
-        filled = np.cumsum(work[order]) // most
+        on_gpu = self.device.type == "cuda"
+        most = _GPU_BATCH_TOKENS if on_gpu else _BATCH_TOKENS
+        sizes = np.maximum(work[order], most // _GPU_BATCH_DAYS) if on_gpu else work[order]
+        filled = np.cumsum(sizes) // most
         return np.split(order, np.flatnonzero(np.diff(filled)) + 1) if len(order) else []
 
     def _prepared(self) -> AIM:

@@ -17,6 +17,7 @@ from lsm2.files import replacing
 PARQUET = (".parquet", ".pq")
 _CSV = (".csv", ".csv.gz")
 Offsets = Literal["one clock", "utc", "refuse"]
+_OFFSET = r"[T ]\d{2}.*?([+-]\d{2}(?::?\d{2})?|[Zz])$"
 # pandas >= 2.1 restores `frame.attrs` from this key of the file's metadata.
 _ATTRS = b"PANDAS_ATTRS"
 
@@ -98,6 +99,22 @@ def parse_times(
     return frame
 
 
+def refuse_offsets(text: pd.Series, *, where: str) -> None:
+    """Refuse times that are text with an offset from UTC.
+
+    Raises:
+        ValueError: One has; the message begins with ``where``.
+    """
+    have = text.astype(str).str.extract(_OFFSET, expand=False).notna().to_numpy()
+    if have.any():
+        row = int(have.argmax())
+        raise ValueError(
+            f"{where}, row {row}: {text.iloc[row]!r} is text with an offset from UTC, and files read in "
+            "parts do not tell whose wall clock cuts the days; say it with tz='Europe/Berlin' or the like, "
+            "or write local times without offset"
+        )
+
+
 def to_arrow(frame: pd.DataFrame) -> pa.Table:
     """Return a frame as an Arrow table, index and ``.attrs`` included."""
     return with_attrs(pa.Table.from_pandas(frame), frame.attrs)
@@ -132,13 +149,15 @@ def _named(columns: pd.Index, name: str) -> list[str]:
 
 
 def _parse_times(text: pd.Series, offsets: Offsets, *, where: str) -> pd.Series:
-    found = text.astype(str).str.extract(r":\d{2}(?:\.\d+)? ?([+-]\d{2}:?\d{2}|Z)$", expand=False)
+    found = text.astype(str).str.extract(_OFFSET, expand=False)
     have = found.notna().to_numpy()
-    if offsets == "refuse" and have.any():
-        row = int(have.argmax())
+    if offsets == "refuse":
+        refuse_offsets(text, where=where)
+    if offsets == "utc" and have.any() and not have[text.notna().to_numpy()].all():
+        row = int((~have & text.notna().to_numpy()).argmax())
         raise ValueError(
-            f"{where}, row {row}: {text.iloc[row]!r} is text with an offset from UTC, and files read in "
-            "parts do not tell whose wall clock cuts the days; say it with tz='Europe/Berlin' or the like"
+            f"{where}, row {row}: {text.iloc[row]!r} has no offset from UTC, and others have; write all "
+            "times in one form"
         )
     # Offsets that change with summer time leave one absolute clock: UTC.
     utc = bool(found.nunique() > 1 or (offsets == "utc" and (have.any() or len(text) == 0)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,17 @@ def test_openmhc_weights_answer_alike(place: str, tmp_path: Path) -> None:
         model = lsm2.load_model(tmp_path, device="cuda")
         near(model.embed(df).filter(regex="^e"), embeddings.filter(regex="^e"), "float32")
         near(model.reconstruct(df).select_dtypes("number"), filled.select_dtypes("number"), "float32")
+
+
+def test_batches_on_gpus_are_larger_but_not_without_end() -> None:
+    network = tiny_network()
+    near = make_engine(network, "cpu")
+    there = replace(near, device=torch.device("cuda"))
+    full, sparse = np.full(1000, 700), np.full(1000, 1)
+    assert [len(batch) for batch in near._batches(full, None)][1] in (5, 6)
+    assert [len(batch) for batch in there._batches(full, None)][1] in (46, 47)
+    assert max(len(batch) for batch in there._batches(sparse, None)) <= 256
+    assert sorted(np.concatenate(there._batches(sparse, None))) == list(range(1000))
 
 
 LENGTHS = ((3, 0, 40, 1), (7, 5, 0, 33))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from lsm2.aim import AIM, prepared
-from lsm2.aim.packing import rounded
+from lsm2.aim.packing import Packed, rounded
 from lsm2.aim.prepared import has_fused_linear, prepare
 from lsm2.engine import make_engine
 from tests.conftest import tiny_network
@@ -126,6 +126,16 @@ def test_matrix_products_come_in_few_sizes(monkeypatch: pytest.MonkeyPatch) -> N
     engine.embed(values, np.ones(40, bool), **options)
     engine.reconstruct(values, np.isnan(values), points=["mean"], **options)
     assert sizes <= {len(rounded(torch.empty(count, 1))) for count in range(1, 2000)}
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_a_prepared_stack_leaves_what_it_is_given_as_it_is(precision: str) -> None:
+    network = tiny_network()
+    x = torch.randn(8, network.config.encoder_dim)
+    given = x.clone()
+    with torch.inference_mode():
+        prepare(network, PRECISIONS[precision]).encoder(x, Packed.of([5, 3]))
+    assert torch.equal(x, given)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -234,9 +235,12 @@ def test_what_programs_leave_beside_the_data_is_not_read(tmp_path: Path, recordi
     for stray in (".out.parquet.parts/part-000000.parquet", "_delta_log/1.checkpoint.parquet", "_a.parquet"):
         pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "in" / stray)
     assert [path.name for path in find_files(tmp_path / "in")] == ["a.parquet"]
+    model, here = tiny_model(), tmp_path / "in" / "site=1"
     for run in (
-        lambda: lsm2.embed(tmp_path / "in", output=tmp_path / "in" / "out.parquet", model=tiny_model()),
-        lambda: embed_dataset(tmp_path / "in", tmp_path / "in" / "out", model=tiny_model()),
+        lambda: lsm2.embed(tmp_path / "in", output=tmp_path / "in" / "out.parquet", model=model),
+        lambda: lsm2.embed(here / "*.parquet", output=here / "out.parquet", model=model),
+        lambda: embed_dataset(tmp_path / "in", tmp_path / "in" / "out", model=model),
+        lambda: embed_dataset(tmp_path / "in/**/*.parquet", tmp_path / "in" / "out", model=model),
     ):
         with pytest.raises(ValueError, match="choose a place outside it"):
             run()
@@ -254,6 +258,11 @@ def test_columns_of_several_types_go_together_where_they_can(tmp_path: Path, rec
     with pytest.warns(UserWarning, match="no channel of this model, ignored: 'note'"):
         found = lsm2.embed(tmp_path, model=model)
     pd.testing.assert_frame_equal(found, expected, atol=1e-5, check_index_type=False)
+    files[2].assign(heart_rate="high").to_parquet(tmp_path / "2.parquet")
+    with pytest.raises(
+        ValueError, match=r"'heart_rate' is double in .*1\.parquet and .*string in .*2\.parquet"
+    ):
+        lsm2.embed(tmp_path, model=model)
     files[2].assign(steps=pd.Timestamp("2024-01-01")).to_parquet(tmp_path / "2.parquet")
     with pytest.raises(
         ValueError, match=r"column 'steps' is .* in .*1\.parquet and timestamp.* in .*2\.parquet"
@@ -296,8 +305,16 @@ def test_times_as_text_are_read_person_by_person(
     offset = np.where(table["participant_id"] == "simulated-2", "+01:00", "-05:00")
     table["timestamp"] = times.dt.strftime("%Y-%m-%dT%H:%M:%S") + offset
     table.to_parquet(path)
-    with pytest.raises(ValueError, match=r"row 0: '2024.*-05:00' is text with an offset .*tz="):
+    with pytest.raises(
+        ValueError, match=r"in\.parquet, .*row 0: '2024.*-05:00' is text with an offset .*tz="
+    ):
         lsm2.embed(path, model=model)
+    mixed = table.copy()
+    mixed.loc[5, "timestamp"] = "2024-03-04T00:05"
+    mixed.to_parquet(path)
+    with pytest.raises(PartitionError, match=r"'simulated-1': .*row 5: '2024-03-04T00:05' has no offset"):
+        lsm2.embed(path, model=model, tz="America/New_York")
+    table.to_parquet(path)
     aware = table.assign(timestamp=pd.to_datetime(table["timestamp"], utc=True))
     pd.testing.assert_frame_equal(
         lsm2.embed(path, model=model, tz="America/New_York"),
@@ -627,10 +644,12 @@ def _die_of_three(item: int) -> str:
 
 
 class Deadly(EmbedPartition):
-    """Kills its process at one participant, as one who needs too much memory does."""
+    """Kills its process at some participants, as who needs too much memory does."""
+
+    whom: ClassVar[set[str]] = {"simulated-2"}
 
     def table(self, frame: pd.DataFrame) -> pd.DataFrame:
-        if "simulated-2" in frame.index.get_level_values(0):
+        if self.whom & {*frame.index.get_level_values(0)}:
             os.kill(os.getpid(), signal.SIGKILL)
         return super().table(frame)
 
@@ -649,8 +668,39 @@ def test_a_participant_who_kills_its_worker_is_named_and_the_others_are_finished
     expected = lsm2.load_model(checkpoint).embed(recording.drop("simulated-2"))
     pd.testing.assert_frame_equal(pd.read_parquet(out), expected, atol=1e-5, check_index_type=False)
     assert not list(out.glob(".part-*"))
+    with pytest.raises(PartitionError, match="'simulated-2': its worker process died"):
+        embed_dataset(cohort, out, model=checkpoint, part_days=8, workers=2)  # one part is left
     monkeypatch.undo()
     assert embed_dataset(cohort, out, model=checkpoint, part_days=8)["rows"].tolist() == [DAYS] * PEOPLE
+
+
+class Deadlier(Deadly):
+    whom: ClassVar[set[str]] = {"simulated-1", "simulated-2", "simulated-3"}
+
+
+@pytest.mark.slow
+def test_several_who_kill_their_worker_are_named(
+    cohort: Path, recording: pd.DataFrame, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(PARTITIONS, "embed", Deadlier)
+    out = cohort.with_name("out")
+    with pytest.raises(PartitionError, match="its worker process died 2 times") as caught:
+        embed_dataset(cohort, out, model=checkpoint, part_days=8, workers=2)
+    assert set(caught.value.errors) == Deadlier.whom
+
+
+def test_tries_that_were_interrupted_are_forgotten(
+    cohort: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    out = cohort.with_name("out")
+    monkeypatch.setattr("lsm2.scale.job.Job._compute", lambda self, part: self.store.begin(part.number))
+    monkeypatch.setattr("lsm2.scale.job.Job._keep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        embed_dataset(cohort, out, model=checkpoint)
+    assert (out / "_lsm2.json").is_file() and not list(out.glob(".part-*"))
 
 
 def test_a_finished_folder_is_left_as_it_is(cohort: Path, checkpoint: Path) -> None:

@@ -99,7 +99,7 @@ def run_on_spark(
     if spark is None:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         # A local session gives up at the first failure unless it is told how many it may have.
-        spark = SparkSession.builder.master(f"local[{workers or '*'},4]").appName("lsm2").getOrCreate()
+        spark = SparkSession.builder.master(f"local[{workers or '*'},100]").appName("lsm2").getOrCreate()
     try:
         if gpu and not spark.sparkContext.getConf().get("spark.task.resource.gpu.amount"):
             raise ValueError(

@@ -184,7 +184,8 @@ def _dataset(
     # On a cluster, this process only tries the options: it need not have the workers' device.
     at = crew[0][0] if local else "cpu"
     partition = PARTITIONS[method](model, device=at, precision=precision, **options)
-    refuse_inside(source, output)
+    output = output.expanduser()
+    refuse_inside(source, output / "part-000000.parquet")
     plan = plan_files(find_files(source), options, part_days)
     store = Store(output.absolute())
     job, heard = make_job(partition, plan, part_days, store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,7 @@ def plan_files(files: Sequence[Path], options: dict[str, Any], part_days: int) -
         timestamp=timestamp,
         part_days=part_days,
         zoned=options.get("tz") is not None,
+        columns=list(options.get("columns") or ()),
     )
     events = options.get("events")
     if (
@@ -200,6 +202,8 @@ def make_crew(workers: int | None, device: str | Sequence[str] | None) -> list[P
 
 def outcomes(job: Job, parts: Sequence[Part], crew: Sequence[Place]) -> Generator[Outcome, None, None]:
     """Outcomes of parts, in order, computed here or in worker processes."""
-    if len(crew) == 1 or len(parts) < 2:
+    if len(crew) == 1 or not parts or (len(parts) == 1 and job.store is None):
         return (job(part) for part in parts)
-    return spread([job.on(*place) for place in crew[: len(parts)]], parts, job.died)
+    # In a folder each try gets further, since a participant ends two at most: also one part is for a worker.
+    attempts = {} if job.store is None else {"attempts": inf}
+    return spread([job.on(*place) for place in crew[: len(parts)]], parts, job.died, **attempts)

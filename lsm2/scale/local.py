@@ -26,6 +26,7 @@ def spread(
     work: Sequence[Callable[[Item], Answer]],
     items: Iterable[Item],
     failed: Callable[[Item, Exception], Answer],
+    attempts: float = _ATTEMPTS,
 ) -> Generator[Answer, None, None]:
     """Answer items in worker processes, one for each element of ``work``; yields answers in order of items.
 
@@ -35,9 +36,10 @@ def spread(
     Args:
         work: What each worker does with an item; picklable.
         items: Picklable.
-        failed: Makes the answer to an item whose worker died four times.
+        failed: Makes the answer to an item whose worker died so often.
+        attempts: How often an item is tried.
     """
-    lanes = [_Lane(one) for one in work]
+    lanes = [_Lane(one, attempts) for one in work]
     queue = enumerate(items)
     done: dict[int, Answer] = {}
     turn, idle = 0, False
@@ -65,8 +67,8 @@ def spread(
 class _Lane:
     """One worker process and the item that it is at."""
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
-        self.work = work
+    def __init__(self, work: Callable[[Any], Any], most: float) -> None:
+        self.work, self.most = work, most
         self.executor = self._start()
         self.future: Future[Any] | None = None
         self.number, self.item, self.attempts = 0, None, 0
@@ -93,12 +95,12 @@ class _Lane:
         except BrokenProcessPool as error:
             self.close(kill=True)
             self.executor = self._start()
-            if self.attempts < _ATTEMPTS:
+            if self.attempts < self.most:
                 self.submit(self.number, self.item, self.attempts + 1)
             else:
                 reason = str(error).split("\n")[0]
                 done[self.number] = failed(
-                    self.item, WorkerDied(f"its worker process died {_ATTEMPTS} times ({reason})")
+                    self.item, WorkerDied(f"its worker process died {self.attempts} times ({reason})")
                 )
 
     def close(self, *, kill: bool) -> None:

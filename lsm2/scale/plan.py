@@ -6,6 +6,7 @@ import glob
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lsm2.channels import listing, plain_name
+from lsm2.channels import CHANNELS, listing, plain_name
 from lsm2.days import DAY, FrameError
-from lsm2.tables import PARQUET, Offsets, attrs_of, parse_times
+from lsm2.tables import PARQUET, Offsets, attrs_of, parse_times, refuse_offsets
 
 _BATCH_ROWS = 65_536
+_FEW_ROWS = 1024
 _BUFFER_BYTES = 1 << 20
 
 
@@ -137,15 +139,23 @@ def _is_hidden(path: Path) -> bool:
 
 
 def refuse_inside(source: str | Path, output: Path) -> None:
-    """Refuse an output in the folder that is read.
+    """Refuse an output file that would be read as a recording the next time.
 
     Raises:
-        ValueError: It lies there.
+        ValueError: It lies in the folder that is read, or its name fits the pattern.
     """
     folder = Path(source).expanduser()
-    if folder.is_dir() and output.absolute().resolve().is_relative_to(folder.resolve()):
+    if folder.is_dir():
+        inside = output.absolute().resolve().is_relative_to(folder.resolve())
+    elif folder.exists():
+        return
+    else:
+        parts, pattern = output.absolute().parts, folder.absolute().parts
+        alike = len(parts) == len(pattern) and all(map(fnmatch, parts, pattern))
+        inside = alike or ("**" in pattern and fnmatch(str(output.absolute()), str(folder.absolute())))
+    if inside:
         raise ValueError(
-            f"{output}: lies in {source}, whose files would be read as recordings the next time; choose a "
+            f"{output}: would be read as a recording the next time, since it lies in {source}; choose a "
             "place outside it"
         )
 
@@ -158,6 +168,7 @@ def make_plan(
     part_days: int,
     only: Collection[Any] | None = None,
     zoned: bool = False,
+    columns: Collection[str] = (),
 ) -> Plan:
     """Find out where the rows of each participant are; reads no more of the files than that.
 
@@ -168,6 +179,7 @@ def make_plan(
         part_days: About so many days become a part, of as many rows as days at the start of the first file.
         only: Participants to be planned for; None for all.
         zoned: Whether the caller says whose wall clock cuts the days, so that files may be of several zones.
+        columns: That hold channels under names of their own.
 
     Raises:
         ValueError: A file cannot be read as parquet; the files' columns have types that do not go together;
@@ -190,7 +202,10 @@ def make_plan(
                 if twice:
                     raise FrameError(f"{path}: has several columns {twice[0]!r}; give each a name of its own")
                 column = _column(schema, participant) or _first_level(schema)
-                day_rows = day_rows or _rows_a_day(file, column, _column(schema, timestamp))
+                times = _column(schema, timestamp)
+                day_rows = day_rows or _rows_a_day(file, column, times)
+                if times is not None and not zoned:
+                    _refuse_offsets(file, str(path), times)
                 if column is None and (len(files) > 1 or participant != "participant_id"):
                     raise FrameError(
                         f"{path}: has no column {participant!r} that says whose rows these are; it has "
@@ -212,7 +227,9 @@ def make_plan(
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{path}: cannot be read as parquet ({error}); is the file whole?") from error
         schemas[str(path)] = schema
-    schema, cast = _unified(schemas, zoned)
+    known = (name for channel in CHANNELS.values() for name in (channel.name, *channel.aliases))
+    read = {plain_name(name) for name in (participant, timestamp, *columns, *known)}
+    schema, cast = _unified(schemas, zoned, read)
     wanted = {k: v for k, v in people.items() if only is None or k in only}
     return Plan(
         tuple(str(path.absolute()) for path in files),
@@ -248,8 +265,19 @@ def _rows_a_day(file: pq.ParquetFile, participant: str | None, timestamp: str | 
     return min(int(rows.max()), DAY) if len(rows) else DAY
 
 
-def _unified(schemas: dict[str, pa.Schema], zoned: bool) -> tuple[pa.Schema, tuple[str, ...]]:
-    """A schema of all files' columns, by path, and those that have to be brought to its type."""
+def _refuse_offsets(file: pq.ParquetFile, path: str, column: str) -> None:
+    """Refuse times that are text with an offset, as far as the first rows of a file show."""
+    first = next(file.iter_batches(_FEW_ROWS, columns=[column]), None)
+    if first is not None and _is_text(first.column(0).type):
+        refuse_offsets(first.column(0).to_pandas(), where=f"{path}, column {column!r}")
+
+
+def _unified(
+    schemas: dict[str, pa.Schema], zoned: bool, read: Collection[str]
+) -> tuple[pa.Schema, tuple[str, ...]]:
+    """A schema of all files' columns, by path, and those that have to be brought to its type; columns that
+    are read are not made text.
+    """
     every = list(schemas.values())
     try:
         schema = pa.unify_schemas(every, promote_options="permissive")
@@ -273,8 +301,8 @@ def _unified(schemas: dict[str, pa.Schema], zoned: bool) -> tuple[pa.Schema, tup
             fields.append(pa.field(name, pa.float64()))
         elif zoned and all(pa.types.is_timestamp(kind) and kind.tz for kind in types):
             fields.append(pa.field(name, pa.timestamp("ns", "UTC")))
-        elif all(_is_number(kind) or _is_text(kind) for kind in types):
-            fields.append(pa.field(name, pa.string()))  # a note; a channel of text is refused later
+        elif all(_is_number(kind) or _is_text(kind) for kind in types) and plain_name(name) not in read:
+            fields.append(pa.field(name, pa.string()))  # as a note
         else:
             (first, (_, where)), (other, (_, there)) = list(found.items())[:2]
             zones = "tz=" in first and "tz=" in other

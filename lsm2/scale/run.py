@@ -52,13 +52,14 @@ def answer(
     crew = make_crew(workers, device)
     partition = PARTITIONS[method](model, device=crew[0][0], **options)
     if output is not None:
-        _check_output(Path(output))
+        output = Path(output).expanduser()
+        _check_output(output)
     if isinstance(data, (str, Path)):
         files = find_files(data)
         if len(files) > 1 or files[0].name.lower().endswith(PARQUET):
             plan = plan_files(files, options, PART_DAYS)
             if output is not None:
-                refuse_inside(data, Path(output))
+                refuse_inside(data, output)
             if output is None:
                 return _from_files(partition, plan, crew, progress)
             return _to_file(partition, plan, crew, Path(output), progress)

@@ -71,6 +71,10 @@ class Store:
             for left in self.folder.glob(".part-*.tmp"):
                 left.unlink()
             yield
+        except BaseException:  # this process lives: what ended its workers was no death
+            for left in self.folder.glob(".part-*.tries"):
+                left.unlink()
+            raise
         finally:
             lock.release()
 
