@@ -654,39 +654,33 @@ class Deadly(EmbedPartition):
         return super().table(frame)
 
 
-@pytest.mark.slow
-def test_a_participant_who_kills_its_worker_is_named_and_the_others_are_finished(
-    cohort: Path, recording: pd.DataFrame, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(PARTITIONS, "embed", Deadly)
-    out = cohort.with_name("out")
-    with pytest.raises(
-        PartitionError, match=r"'simulated-2': its worker process died 2 times .*participant"
-    ) as e:
-        embed_dataset(cohort, out, model=checkpoint, part_days=8, workers=2)
-    assert list(e.value.errors) == ["simulated-2"]
-    expected = lsm2.load_model(checkpoint).embed(recording.drop("simulated-2"))
-    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, atol=1e-5, check_index_type=False)
-    assert not list(out.glob(".part-*"))
-    with pytest.raises(PartitionError, match="'simulated-2': its worker process died"):
-        embed_dataset(cohort, out, model=checkpoint, part_days=8, workers=2)  # one part is left
-    monkeypatch.undo()
-    assert embed_dataset(cohort, out, model=checkpoint, part_days=8)["rows"].tolist() == [DAYS] * PEOPLE
-
-
 class Deadlier(Deadly):
     whom: ClassVar[set[str]] = {"simulated-1", "simulated-2", "simulated-3"}
 
 
 @pytest.mark.slow
-def test_several_who_kill_their_worker_are_named(
-    cohort: Path, recording: pd.DataFrame, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("deadly", [Deadly, Deadlier])
+def test_who_kills_a_worker_is_named_and_the_others_are_finished(
+    cohort: Path,
+    recording: pd.DataFrame,
+    checkpoint: Path,
+    deadly: type[Deadly],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(PARTITIONS, "embed", Deadlier)
+    monkeypatch.setitem(PARTITIONS, "embed", deadly)
+    whom = sorted(deadly.whom)
     out = cohort.with_name("out")
-    with pytest.raises(PartitionError, match="its worker process died 2 times") as caught:
+    message = f"'{whom[0]}': its worker process died 2 times .*participant"
+    with pytest.raises(PartitionError, match=message) as caught:
         embed_dataset(cohort, out, model=checkpoint, part_days=8, workers=2)
-    assert set(caught.value.errors) == Deadlier.whom
+    assert list(caught.value.errors) == whom
+    expected = lsm2.load_model(checkpoint).embed(recording.drop(whom))
+    pd.testing.assert_frame_equal(pd.read_parquet(out), expected, atol=1e-5, check_index_type=False)
+    assert not list(out.glob(".part-*"))
+    with pytest.raises(PartitionError, match=message):
+        embed_dataset(cohort, out, model=checkpoint, part_days=8, workers=2)  # one part is left
+    monkeypatch.undo()
+    assert embed_dataset(cohort, out, model=checkpoint, part_days=8)["rows"].tolist() == [DAYS] * PEOPLE
 
 
 def test_tries_that_were_interrupted_are_forgotten(

@@ -49,10 +49,6 @@ class Job:
             outcome = self._compute(part)
         except ValueError as error:  # of a file
             outcome = Outcome(errors=dict.fromkeys(part.people, str(error)))
-        except BaseException:
-            if self.store is not None:
-                self.store.forget(part.number)
-            raise
         if part.number == self.last and self.strangers is not None:
             outcome.tables.append(self.strangers)
         return self._keep(part, outcome)

@@ -189,7 +189,7 @@ def make_plan(
     schemas: dict[str, pa.Schema] = {}
     types: dict[str, str] = {}
     day_rows = 0
-    empty = [path for path in files if _is_empty(path)]
+    empty = {path for path in files if _is_empty(path)}
     for number, path in enumerate(files):
         if len(empty) < len(files) and path in empty:
             continue
@@ -204,7 +204,7 @@ def make_plan(
                 column = _column(schema, participant) or _first_level(schema)
                 times = _column(schema, timestamp)
                 day_rows = day_rows or _rows_a_day(file, column, times)
-                if times is not None and not zoned:
+                if times is not None and not zoned and _is_text(schema.field(times).type):
                     _refuse_offsets(file, str(path), times)
                 if column is None and (len(files) > 1 or participant != "participant_id"):
                     raise FrameError(
@@ -268,7 +268,7 @@ def _rows_a_day(file: pq.ParquetFile, participant: str | None, timestamp: str | 
 def _refuse_offsets(file: pq.ParquetFile, path: str, column: str) -> None:
     """Refuse times that are text with an offset, as far as the first rows of a file show."""
     first = next(file.iter_batches(_FEW_ROWS, columns=[column]), None)
-    if first is not None and _is_text(first.column(0).type):
+    if first is not None:
         refuse_offsets(first.column(0).to_pandas(), where=f"{path}, column {column!r}")
 
 

@@ -58,11 +58,10 @@ def answer(
         files = find_files(data)
         if len(files) > 1 or files[0].name.lower().endswith(PARQUET):
             plan = plan_files(files, options, PART_DAYS)
-            if output is not None:
-                refuse_inside(data, output)
             if output is None:
                 return _from_files(partition, plan, crew, progress)
-            return _to_file(partition, plan, crew, Path(output), progress)
+            refuse_inside(data, output)
+            return _to_file(partition, plan, crew, output, progress)
         names = {name: options[name] for name in ("participant", "timestamp") if name in options}
         data = read_table(files[0], **names)
     if len(crew) > 1 and isinstance(data, pd.DataFrame):
